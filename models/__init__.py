@@ -1,0 +1,1 @@
+"""Pixels in, facts out: no network, no Ray, no database, no clock, no environment variables."""

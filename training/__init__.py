@@ -1,0 +1,1 @@
+"""Datasets, drawn scenes, recipes, training and evaluation."""
