@@ -1,0 +1,173 @@
+"""What a site file holds: purposes, cameras and assets, each checked by itself.
+
+`services/sites.py` puts them together and checks what they say about each other.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from services.geometry import Geometry, Number, Outline, Part, Position, wrong
+
+LegalBasis = Literal[
+    "consent",
+    "contract",
+    "legal_obligation",
+    "vital_interests",
+    "public_task",
+    "legitimate_interests",
+]
+"""The six legal bases of processing, GDPR article 6(1) (a) to (f)."""
+
+# What a capture time in a key may hold, as strptime reads it, and which of it must be there.
+_TIME_PARTS = {
+    "%Y": r"\d{4}",
+    "%m": r"\d{2}",
+    "%d": r"\d{2}",
+    "%H": r"\d{2}",
+    "%M": r"\d{2}",
+    "%S": r"\d{2}",
+    "%f": r"\d{1,6}",
+}
+_TIME_NEEDS = {"%Y", "%m", "%d", "%H", "%M"}
+
+
+def _key_time(pattern: str) -> str:
+    parts = re.findall("%.?", pattern)
+    if set(parts) - _TIME_PARTS.keys() or _TIME_NEEDS - set(parts) or len(set(parts)) < len(parts):
+        raise wrong("must hold %Y %m %d %H %M once each, and may hold %S and %f")
+    return pattern
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Text that matches `pattern` whole; `words` tell an operator what that is."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise wrong(f"should be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+GEOJSON_NAME = re.compile(r"(?!.*\.\.)[\w-][\w ./-]*\.(geo)?json")
+GeojsonName = Annotated[
+    str, matching(GEOJSON_NAME.pattern, "a .geojson file beside or below the site file")
+]
+Slug = Annotated[
+    str,
+    matching(r"(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*", "lower-case letters, digits, single hyphens"),
+]
+Id = Annotated[str, matching(_ID, "letters, digits, '.', '_' and '-', 64 at most")]
+AssetId = Annotated[
+    str,
+    matching(
+        rf"{_ID}|urn:[A-Za-z0-9][A-Za-z0-9-]{{1,30}}:[A-Za-z0-9()+,.:=@;$_!*'%/-]{{1,200}}",
+        "an id of letters, digits, '.', '_' and '-', or a whole URN",
+    ),
+]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Pixels = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
+
+
+class Retention(Part):
+    """Days after capture until redacted `images` and `events` are purged."""
+
+    images: Days = Field(examples=[30])
+    events: Days = Field(examples=[1095])
+
+
+class Purpose(Part):
+    """Why the site may measure something.
+
+    Attributes:
+        legal_basis: GDPR article 6(1).
+        retention_days: how long results are kept.
+        notice: URL or text shown to the public.
+    """
+
+    legal_basis: LegalBasis = Field(examples=["public_task"])
+    retention_days: Retention = Field(examples=[{"images": 30, "events": 1095}])
+    notice: Annotated[str, Field(min_length=1, max_length=2000)] = Field(
+        examples=["https://www.example.org/cameras"]
+    )
+
+
+class Camera(Part):
+    """A fixed camera.
+
+    Attributes:
+        id: its name in views and results.
+        name: its name for people.
+        position: longitude, latitude in degrees, or None.
+        size_wh: width, height in px of the oriented pictures that outlines were drawn in.
+        key_prefix: every object key that begins so is a picture of this camera.
+        key_time: where and how the rest of the key holds the capture time, in strptime's words;
+            UTC where it ends in Z, else the site's local time. None where keys hold no time.
+        private_zones: outlines in px that are always covered.
+    """
+
+    id: Id = Field(examples=["cam-01"])
+    name: Name = Field(examples=["Quai nord, mât 1"])
+    position: Position | None = Field(default=None, examples=[[-3.3561, 47.7288]])
+    size_wh: tuple[Pixels, Pixels] = Field(examples=[[1920, 1080]])
+    key_prefix: Annotated[
+        str,
+        matching(r"[^/\\\s][^\\\x00-\x1f]{0,500}", "the start of an object key, without '/' first"),
+    ] = Field(examples=["quai-nord/cam-01/"])
+    key_time: Annotated[str, AfterValidator(_key_time)] | None = Field(
+        default=None, examples=["%Y%m%dT%H%M%SZ"]
+    )
+    private_zones: tuple[Outline, ...] = Field(
+        default=(), examples=[[[[0, 0], [200, 0], [200, 90], [0, 90]]]]
+    )
+
+    def captured_at(self, key: str, local: ZoneInfo) -> datetime | None:
+        """The capture time, UTC, that `key_time` finds in `key` after the prefix.
+
+        None where there is none, and for a time in the `local` zone that the change to or from
+        summer time skips or repeats: which hour it was cannot be known.
+        """
+        if self.key_time is None:
+            return None
+        parts = re.split("(%.)", self.key_time)
+        pattern = "".join(_TIME_PARTS.get(part) or re.escape(part) for part in parts)
+        rest = key.removeprefix(self.key_prefix)
+        found = re.search(rf"(?<!\d){pattern}(?!\d)", rest, re.ASCII)
+        if found is None:
+            return None
+        try:
+            time = datetime.strptime(found.group(), self.key_time)
+        except ValueError:  # digits that are no date, such as month 13
+            return None
+        if self.key_time.endswith("Z"):
+            return time.replace(tzinfo=UTC)
+        first, second = (time.replace(tzinfo=local, fold=fold) for fold in (0, 1))
+        return first.astimezone(UTC) if first.utcoffset() == second.utcoffset() else None
+
+
+class Asset(Part):
+    """Something the town maintains.
+
+    Attributes:
+        id: URN; a short id in the file becomes urn:vigie:<territory>:<site>:<id>.
+        purpose: the purpose that measures it.
+        kind: what it is, e.g. container or skip.
+        geometry: GeoJSON Point or Polygon, in the file or from the GeoJSON beside it.
+        views: camera id → its outline in px of that camera's `size_wh`.
+        limits: what the purpose's `Limits` take, by name.
+    """
+
+    id: AssetId = Field(examples=["C-041"])
+    purpose: str = Field(examples=["waste"])
+    kind: Slug = Field(examples=["container"])
+    geometry: Geometry = Field(examples=[{"type": "Point", "coordinates": [-3.3561, 47.7288]}])
+    views: dict[str, Outline] = Field(
+        default={}, examples=[{"cam-01": [[410, 300], [520, 300], [520, 420], [410, 420]]}]
+    )
+    limits: dict[str, Number] = Field(default={}, examples=[{}])
