@@ -1,0 +1,172 @@
+"""The one network behind every detector: light backbone, feature pyramid, anchor-free head.
+
+An EfficientNet-Lite backbone (arXiv 1905.11946, without squeeze-excite), a feature pyramid
+(arXiv 1612.03144) and decoupled anchor-free heads that give per point a score for each class,
+the four distances to the box's sides (FCOS, arXiv 1904.01355) and the object's state, and for
+the whole image a few probabilities. Pixels go in as uint8 RGB: normalisation is part of the graph,
+so that no caller can get it wrong.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as fn
+from torchvision.ops import FeaturePyramidNetwork
+
+STRIDES = (8, 16, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All it takes to rebuild a network.
+
+    Attributes:
+        names: object classes.
+        state_names: states of an object; empty where the task has none.
+        image_names: independent yes/no facts about the whole image.
+        input_px: side of the square input.
+        backbone: a timm model name.
+        channels: width of the pyramid and the heads.
+    """
+
+    names: tuple[str, ...]
+    state_names: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = ()
+    input_px: int = 512
+    backbone: str = "tf_efficientnet_lite0"
+    channels: int = 96
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Architecture":
+        """Inverse of `to_dict`."""
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
+        return cls(**plain)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a model card."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+class Dense(NamedTuple):
+    """Raw output over the A points of all levels, in the order of `points`.
+
+    Attributes:
+        logits: (B, A, C) class logits.
+        distances: (B, A, 4) left, top, right, bottom ≥ 0, in strides. Kept apart from the point's
+            position because bf16 cannot hold a coordinate of 500 px to better than 2 px.
+        states: (B, A, S) state logits.
+        image: (B, K) logits of the facts about the whole image.
+    """
+
+    logits: Tensor
+    distances: Tensor
+    states: Tensor
+    image: Tensor
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    """Depthwise separable 3×3 convolution with batch norm."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _Head(nn.Module):
+    """Head of one level. Levels share no weights: their batch statistics differ."""
+
+    def __init__(self, channels: int, classes: int, states: int) -> None:
+        super().__init__()
+        self.what = nn.Sequential(_conv(channels, channels), _conv(channels, channels))
+        self.where = nn.Sequential(_conv(channels, channels), _conv(channels, channels))
+        self.logits = nn.Conv2d(channels, classes, 1)
+        self.states = nn.Conv2d(channels, states, 1) if states else None
+        self.distances = nn.Conv2d(channels, 4, 1)
+        # A prior of 0.01 for every class (arXiv 1708.02002, section 3.3).
+        for layer, bias in ((self.logits, -4.6), (self.distances, 1.0)):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        what = self.what(features)  # (B, F, h, w)
+        logits = self.logits(what).flatten(2).transpose(1, 2)  # (B, h·w, C)
+        distances = fn.softplus(self.distances(self.where(features)))
+        distances = distances.flatten(2).transpose(1, 2)  # (B, h·w, 4)
+        if self.states is None:
+            return logits, distances, logits[..., :0]
+        return logits, distances, self.states(what).flatten(2).transpose(1, 2)
+
+
+class Network(nn.Module):
+    """uint8 RGB (B, input_px, input_px, 3) → `Dense`."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        # Takes seconds to import; workers that run an exported network never need it.
+        import timm  # noqa: PLC0415
+
+        super().__init__()
+        self.architecture = architecture
+        self.backbone = timm.create_model(
+            architecture.backbone, features_only=True, out_indices=(2, 3, 4)
+        )
+        widths = self.backbone.feature_info.channels()
+        channels = architecture.channels
+        self.pyramid = FeaturePyramidNetwork(widths, channels)
+        classes, states = len(architecture.names), len(architecture.state_names)
+        self.heads = nn.ModuleList(_Head(channels, classes, states) for _ in STRIDES)
+        facts = len(architecture.image_names)
+        self.image = (
+            nn.Sequential(nn.Dropout(0.3), nn.Linear(widths[-1] + 2 * channels, facts))
+            if facts
+            else None
+        )
+
+    def forward(self, pixels: Tensor) -> Dense:
+        """See the class; raw logits, so that losses stay numerically stable."""
+        x = pixels.permute(0, 3, 1, 2).float().sub(127.0).div(128.0)  # the backbone's own scaling
+        features = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        levels = self.pyramid({str(i): f for i, f in enumerate(features)})
+        outputs = [head(level) for head, level in zip(self.heads, levels.values(), strict=True)]
+        logits, distances, states = (torch.cat(parts, 1) for parts in zip(*outputs, strict=True))
+        if self.image is None:
+            return Dense(logits, distances, states, logits[:, 0, :0])
+        middle = levels["1"]
+        pooled = [features[-1].mean((2, 3)), middle.mean((2, 3)), middle.amax((2, 3))]
+        return Dense(logits, distances, states, self.image(torch.cat(pooled, 1)))
+
+
+def points(input_px: int) -> NDArray[np.float32]:
+    """Centres and strides of all A points: float32 (A, 3) as x px, y px, stride px."""
+    levels = []
+    for stride in STRIDES:
+        centres = (np.arange(input_px // stride, dtype=np.float32) + 0.5) * stride
+        y, x = np.meshgrid(centres, centres, indexing="ij")
+        levels.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride, np.float32)], 1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def boxes_of(distances: Tensor, at: Tensor) -> Tensor:
+    """Distances (…, A, 4) in strides at points (A, 3) → boxes xyxy px (…, A, 4)."""
+    reach = distances * at[:, 2:]
+    return torch.cat([at[:, :2] - reach[..., :2], at[:, :2] + reach[..., 2:]], -1)
+
+
+def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8], float]:
+    """Fit an image (H, W, 3) into the top left of a grey square; gives it and the scale used."""
+    height, width = pixels.shape[:2]
+    scale = side_px / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.full((side_px, side_px, 3), 127, np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=interpolation)
+    return canvas, scale

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.checkpoint import Card, build, read_card, read_weights, save
+from models.errors import BadWeights
+from models.network import Architecture, Network, boxes_of, letterbox, points
+from models.runtime import Runtime
+
+ARCHITECTURE = Architecture(
+    ("container", "waste"), ("clean", "side_waste", "overflow"), ("dirty",), input_px=128
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small untrained network, saved."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights")
+    network = Network(ARCHITECTURE).eval()
+    card = Card(
+        "tiny",
+        ARCHITECTURE,
+        "",
+        {"container": 0.005, "waste": 0.5},
+        {"dirty": (2.0, -1.0)},
+        "Apache-2.0",
+        "none",
+        {"epochs": 0},
+        {"AP50": "0.1"},
+    )
+    save(network, card, path)
+    return path
+
+
+def load(folder):
+    card = read_card("tiny", folder)
+    return build(card, read_weights(card, folder)), card
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(0).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("backend", "bound"), [("openvino", 1e-3), ("onnxruntime", 1e-3)])
+def test_exported_network_agrees_with_torch(folder, picture, tmp_path, backend, bound):
+    square, _ = letterbox(picture, ARCHITECTURE.input_px)
+    truth = Runtime("tiny", folder=folder, backend="torch").dense(square)
+    found = Runtime("tiny", folder=folder, cache=tmp_path, backend=backend, precision="f32").dense(
+        square
+    )
+    for expected, actual in zip(truth, found, strict=True):
+        assert expected.shape == actual.shape
+        np.testing.assert_allclose(actual, expected, atol=bound)
+
+
+def test_bf16_stays_close(folder, picture, tmp_path):
+    square, _ = letterbox(picture, ARCHITECTURE.input_px)
+    truth = Runtime("tiny", folder=folder, backend="torch").dense(square)
+    found = Runtime("tiny", folder=folder, cache=tmp_path, backend="openvino").dense(square)
+    np.testing.assert_allclose(found.logits, truth.logits, atol=0.1)
+    np.testing.assert_allclose(found.distances, truth.distances, atol=0.1)
+
+
+def test_the_export_is_made_once(folder, tmp_path):
+    Runtime("tiny", folder=folder, cache=tmp_path)
+    (made,) = tmp_path.glob("*.onnx")
+    before = made.stat().st_mtime_ns
+    Runtime("tiny", folder=folder, cache=tmp_path)
+    assert made.stat().st_mtime_ns == before
+    assert read_card("tiny", folder).digest[:16] in made.name
+
+
+def test_detections_are_in_the_original_picture(folder, picture):
+    found = Runtime("tiny", folder=folder, backend="torch").detect(picture)
+    assert found.size_hw == (90, 160)
+    assert found.state_names == ARCHITECTURE.state_names
+    assert {found.names[label] for label in found.labels} <= {"container"}  # 0.005 against 0.5
+    assert len(found) > 0
+
+
+def test_calibration_is_applied_to_the_logit(folder, picture):
+    runtime = Runtime("tiny", folder=folder, backend="torch")
+    square, _ = letterbox(picture, ARCHITECTURE.input_px)
+    logit = float(runtime.dense(square).image[0])
+    expected = 1 / (1 + np.exp(-(2.0 * logit - 1.0)))
+    assert runtime.detect(picture).image_scores["dirty"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_network_gone_mad_is_an_error_not_an_empty_result(folder, picture):
+    runtime = Runtime("tiny", folder=folder, backend="torch")
+    good = runtime._run
+    runtime._run = lambda pixels: [np.full_like(part, np.nan) for part in good(pixels)]
+    with pytest.raises(BadWeights, match="not finite"):
+        runtime.detect(picture)
+
+
+def test_a_card_round_trips(folder):
+    card = read_card("tiny", folder)
+    assert card.architecture == ARCHITECTURE
+    assert card.calibration == {"dirty": (2.0, -1.0)}
+    assert card.model.startswith("tiny@")
+
+
+def test_thresholds_belong_to_the_model_identity(folder, tmp_path):
+    network, card = load(folder)
+    other = Card(
+        "tiny", ARCHITECTURE, "", {"container": 0.3, "waste": 0.5}, {}, "Apache-2.0", "none"
+    )
+    assert save(network, other, tmp_path).model != card.model
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "no card", "bad card"])
+def test_damaged_or_missing_weights_are_refused(folder, tmp_path, damage):
+    for path in folder.glob("tiny.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights, card = tmp_path / "tiny.safetensors", tmp_path / "tiny.md"
+    data = bytearray(weights.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+        weights.write_bytes(data)
+    elif damage == "cut":
+        weights.write_bytes(data[:-1])
+    elif damage == "remove":
+        weights.unlink()
+    elif damage == "no card":
+        card.unlink()
+    else:
+        card.write_text("---\nname: [\n---\n")
+    with pytest.raises(BadWeights):
+        load(tmp_path)
+
+
+def test_weights_survive_storage_in_half_precision(folder):
+    torch.manual_seed(0)
+    fresh = Network(ARCHITECTURE).eval()
+    stored, _ = load(folder)
+    pixels = torch.randint(0, 255, (1, 128, 128, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        a, b = fresh(pixels), stored(pixels)
+    torch.testing.assert_close(a.logits, b.logits, atol=0.02, rtol=0)
+
+
+def test_points_are_cell_centres_of_all_levels():
+    at = points(64)
+    assert at.shape == (8 * 8 + 4 * 4 + 2 * 2, 3)
+    assert at[0].tolist() == [4, 4, 8]
+    assert at[-1].tolist() == [48, 48, 32]
+
+
+def test_distances_in_strides_become_boxes():
+    at = torch.tensor([[100.0, 60.0, 8.0]])
+    box = boxes_of(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), at)
+    assert box.tolist() == [[92, 44, 124, 92]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_letterbox_keeps_the_whole_picture(height, width):
+    picture = np.full((height, width, 3), 200, np.uint8)
+    square, scale = letterbox(picture, 128)
+    assert square.shape == (128, 128, 3)
+    assert max(height, width) * scale == pytest.approx(128)
+    covered = (square == 200).all(-1)
+    assert covered.sum() == max(1, round(height * scale)) * max(1, round(width * scale))

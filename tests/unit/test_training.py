@@ -1,0 +1,163 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import BadConfiguration
+from models.network import Dense, points
+from training.dataset import Sample, augment, read_waste
+from training.loss import loss
+
+SIDE = 64
+
+
+def sample(boxes=((8, 8, 40, 40),), labels=(0,), states=(0,), exhaustive=(True, True), fact=1.0):
+    return Sample(
+        None,
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(labels, np.int64),
+        np.array(states, np.int64),
+        np.array(exhaustive),
+        np.array([fact], np.float32),
+        "drawn",
+        pixels=np.zeros((SIDE, SIDE, 3), np.uint8),
+    )
+
+
+def dense(logit=-4.0, seed=0):
+    count = len(points(SIDE))
+    generator = torch.Generator().manual_seed(seed)
+    made = Dense(
+        torch.full((1, count, 2), logit) + 0.1 * torch.rand(1, count, 2, generator=generator),
+        torch.rand(1, count, 4, generator=generator) * 2 + 0.5,
+        torch.rand(1, count, 3, generator=generator),
+        torch.zeros(1, 1),
+    )
+    return Dense(*(part.requires_grad_() for part in made))
+
+
+def gradients(one):
+    out = dense()
+    parts = loss(out, [one], torch.from_numpy(points(SIDE)))
+    torch.stack(list(parts.values())).sum().backward()
+    return out, parts
+
+
+def test_an_unlabelled_class_teaches_nothing():
+    out, _ = gradients(sample(boxes=(), labels=(), states=(), exhaustive=(False, True)))
+    assert out.logits.grad[..., 0].abs().max() == 0
+    assert out.logits.grad[..., 1].abs().max() > 0
+
+
+def test_an_unknown_fact_teaches_nothing():
+    out, parts = gradients(sample(fact=float("nan")))
+    assert "image" not in parts
+    assert out.image.grad is None
+
+
+def test_an_unknown_state_teaches_nothing():
+    out, parts = gradients(sample(states=(-1,)))
+    assert "state" not in parts
+    assert out.states.grad is None
+
+
+def test_only_points_inside_an_object_learn_its_box():
+    out, _ = gradients(sample())
+    at = points(SIDE)
+    learns = out.distances.grad[0].abs().sum(1).numpy() > 0
+    assert learns.any()
+    inside = (at[learns, 0] > 8) & (at[learns, 0] < 40) & (at[learns, 1] > 8) & (at[learns, 1] < 40)
+    assert inside.all()
+
+
+def test_an_object_smaller_than_a_stride_is_still_learnt():
+    out, _ = gradients(sample(boxes=((9, 9, 11, 11),)))
+    assert out.distances.grad[0].abs().sum() > 0
+
+
+def test_the_loss_teaches_a_free_network_where_the_object_is():
+    out = dense()
+    at = torch.from_numpy(points(SIDE))
+    optimizer = torch.optim.Adam(list(out), lr=0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        torch.stack(list(loss(out, [sample()], at).values())).sum().backward()
+        optimizer.step()
+    best = int(out.logits[0, :, 0].argmax())
+    reach = out.distances[0, best] * at[best, 2]
+    box = torch.cat([at[best, :2] - reach[:2], at[best, :2] + reach[2:]])
+    assert out.logits[0, best, 0] > 0
+    assert (box - torch.tensor([8.0, 8, 40, 40])).abs().max() < 3
+    assert out.states[0, best].argmax() == 0
+    assert out.image[0, 0] > 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_augmented_boxes_stay_on_what_they_bound(seed):
+    picture = np.full((120, 160, 3), (0, 0, 255), np.uint8)
+    picture[30:70, 50:110] = (255, 0, 0)
+    one = Sample(
+        None,
+        np.array([[50, 30, 110, 70]], np.float32),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        np.array([True, True]),
+        np.zeros(1, np.float32),
+        "drawn",
+        pixels=picture,
+    )
+    seen = augment(one, 96, np.random.default_rng(seed))
+    assert seen.pixels.shape == (96, 96, 3)
+    assert len(seen.boxes) == 1
+    x1, y1, x2, y2 = seen.boxes[0]
+    assert 0 <= x1 < x2 <= 96
+    assert 0 <= y1 < y2 <= 96
+    # The red rectangle lies in its box, whatever the light made of its red.
+    r, g, b = seen.pixels.astype(int).transpose(2, 0, 1)
+    red = np.nonzero(r > 40 + 2 * np.maximum(g, b))
+    if len(red[0]) > 50:  # else it was turned to grey
+        (top, bottom), (left, right) = np.percentile(red, [2, 98], axis=1).T
+        assert x1 - 4 <= left
+        assert right <= x2 + 4
+        assert y1 - 4 <= top
+        assert bottom <= y2 + 4
+
+
+def coco(tmp_path, image, annotations=()):
+    base = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 80, "source": "amsterdam"}
+    rows = [{"image_id": 1, "category_id": category, "bbox": box} for category, box in annotations]
+    (tmp_path / "train.json").write_text(
+        json.dumps({"images": [base | image], "annotations": rows})
+    )
+    (one,) = read_waste(tmp_path, "train")
+    return one
+
+
+def test_a_clean_picture_without_boxes_teaches_that_there_is_no_waste(tmp_path):
+    one = coco(tmp_path, {"state": "clean", "dirty": False, "boxes": "none"})
+    assert one.exhaustive.tolist() == [False, True]
+    assert one.facts.tolist() == [0]
+
+
+def test_bags_alone_say_nothing_about_containers(tmp_path):
+    one = coco(tmp_path, {"source": "korea_bags", "boxes": "reviewed"}, [(2, [1, 1, 5, 5])])
+    assert one.exhaustive.tolist() == [False, True]
+    assert np.isnan(one.facts).all()
+
+
+def test_the_container_far_from_the_waste_is_clean(tmp_path):
+    one = coco(
+        tmp_path,
+        {"state": "side_waste", "dirty": True, "boxes": "reviewed"},
+        [(1, [0, 0, 10, 20]), (1, [80, 0, 10, 20]), (2, [12, 10, 10, 10])],
+    )
+    assert one.states.tolist() == [1, 0, -1]
+
+
+def test_a_missing_data_folder_says_what_to_give(tmp_path):
+    with pytest.raises(BadConfiguration, match="waste data folder"):
+        read_waste(tmp_path, "train")

