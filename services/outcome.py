@@ -1,0 +1,109 @@
+"""What became of one image: the form that shards write, the catalog keeps and reports read."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypedDict
+
+from pydantic import Field
+
+from models.detections import Detections
+from models.redaction import RedactedFrame
+from services.events import Instant, Observation, Wire
+
+
+class Covered(Wire):
+    """An area that redaction covered, margin included: box xyxy px of the oriented image."""
+
+    label: str
+    score: float
+    box: tuple[int, int, int, int]
+
+
+class Found(Wire):
+    """A detected object: box xyxy px of the oriented image; state probabilities by name."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+    states: dict[str, float] = Field(default_factory=dict)
+
+
+class Outcome(Wire):
+    """One image, redacted or quarantined: nothing else can become of it.
+
+    Attributes:
+        key: object key in the inbox.
+        work: identity of image, models and configuration.
+        status: where it ended.
+        reason: why it was quarantined.
+        captured_at: capture time; the object's own time where the image could not be decoded.
+        width, height: px, 0 where it could not be decoded.
+        redacted_key: key in the redacted bucket.
+        sha256: of the redacted object.
+        regions: what was covered.
+        detections: what was found, by all detectors.
+        facts: probabilities about the whole image, such as `dirty`.
+        observations: what was measured.
+        seconds: time spent by stage.
+    """
+
+    key: str
+    work: str
+    status: Literal["redacted", "quarantined"]
+    reason: str | None = None
+    captured_at: Instant
+    width: int = 0
+    height: int = 0
+    redacted_key: str | None = None
+    sha256: str | None = None
+    regions: tuple[Covered, ...] = ()
+    detections: tuple[Found, ...] = ()
+    facts: dict[str, float] = Field(default_factory=dict)
+    observations: tuple[Observation, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class Described(TypedDict):
+    """What there is to say of a redacted picture, in the terms of `Outcome`."""
+
+    width: int
+    height: int
+    regions: tuple[Covered, ...]
+    detections: tuple[Found, ...]
+    facts: dict[str, float]
+
+
+def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Described:
+    """Size, covered regions, objects and facts."""
+    height, width = frame.pixels.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "regions": tuple(
+            Covered(label=r.label, score=round(r.score, 4), box=r.box) for r in frame.regions
+        ),
+        "detections": tuple(f for found in detections.values() for f in _objects(found)),
+        "facts": {
+            name: round(score, 4)
+            for found in detections.values()
+            for name, score in found.image_scores.items()
+        },
+    }
+
+
+def _objects(found: Detections) -> Iterator[Found]:
+    rows = zip(found.boxes, found.scores, found.labels, found.states, strict=True)
+    for (x1, y1, x2, y2), score, label, states in rows:
+        yield Found(
+            label=found.names[label],
+            score=round(float(score), 4),
+            box=(
+                round(float(x1), 1),
+                round(float(y1), 1),
+                round(float(x2), 1),
+                round(float(y2), 1),
+            ),
+            states={
+                name: round(float(share), 4)
+                for name, share in zip(found.state_names, states, strict=True)
+            },
+        )

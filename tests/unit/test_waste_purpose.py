@@ -1,0 +1,135 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from models.detections import Detections
+from models.frame import Frame
+from models.redaction import redact
+from services.purposes import waste
+from services.sites import parse_site
+from services.view import View
+
+SITE = parse_site(
+    """
+territory: t
+site: s
+name: Quai
+time_zone: Europe/Paris
+purposes:
+  waste:
+    legal_basis: public_task
+    retention_days: {images: 30, events: 365}
+    notice: https://www.example.org
+cameras:
+  - {id: cam-01, name: Quai, size_wh: [400, 300], key_prefix: cam-01/}
+assets:
+  - id: C-1
+    purpose: waste
+    kind: container
+    geometry: {type: Point, coordinates: [-3.3, 47.7]}
+    views:
+      cam-01: [[100, 100], [160, 100], [160, 180], [100, 180]]
+""",
+    "site.yaml",
+)
+
+
+def view(boxes=(), labels=(), states=(), *, level=120, camera=True, size_hw=(150, 200), dirty=0.2):
+    height, width = size_hw
+    frame = Frame(
+        "cam-01/a.jpg",
+        np.full((height, width, 3), level, np.uint8),
+        "cam-01",
+        datetime(2026, 6, 12, tzinfo=UTC),
+        "key",
+    )
+    found = Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.full(len(boxes), 0.8, np.float32),
+        np.array(labels, np.int64),
+        ("container", "waste"),
+        size_hw,
+        np.array(states, np.float32).reshape(-1, 3),
+        ("clean", "side_waste", "overflow"),
+        {"dirty": dirty},
+    )
+    return View(
+        SITE,
+        SITE.cameras[0] if camera else None,
+        redact(frame, [], redactor="none@0"),
+        {"waste": found},
+        {"waste": "waste@0"},
+        "w" * 32,
+        "cam-01/a.w.jpg",
+    )
+
+
+AT_HOME = [50, 50, 80, 90]  # the outline, in a picture half the size it was drawn in
+CLEAN, FULL = [0.9, 0.05, 0.05], [0.1, 0.1, 0.8]
+
+
+def by_quantity(observations):
+    table = {}
+    for one in observations:
+        table.setdefault(one.quantity, []).append(one)
+    return table
+
+
+def test_a_container_at_its_place_is_matched_by_id():
+    (one,) = by_quantity(waste.measure(view([AT_HOME], [0], [FULL])))["waste.overflow"]
+    assert one.asset == "urn:vigie:t:s:C-1"
+    assert one.value == pytest.approx((0.9 + 0.0) / 2)
+    assert one.detail["overflow"] == pytest.approx(0.8)
+    assert one.evidence.polygon == ((50, 50), (80, 50), (80, 90), (50, 90))
+
+
+def test_waste_beside_it_raises_the_probability_and_waste_elsewhere_does_not():
+    near = [82, 70, 100, 90]
+    far = [150, 70, 170, 90]
+    states = [CLEAN, [1, 0, 0]]
+    (beside,) = by_quantity(waste.measure(view([AT_HOME, near], [0, 1], states)))["waste.overflow"]
+    (apart,) = by_quantity(waste.measure(view([AT_HOME, far], [0, 1], states)))["waste.overflow"]
+    assert beside.value == pytest.approx((0.1 + 0.8) / 2)
+    assert apart.value == pytest.approx(0.1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (view(), "not_seen"),
+        (view([[120, 50, 150, 90]], [0], [CLEAN]), "not_seen"),
+        (view([AT_HOME], [0], [CLEAN], level=3), "dark"),
+    ],
+)
+def test_what_cannot_be_seen_is_unknown_never_clean(seen, reason):
+    (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+    assert one.value is None
+    assert one.reason == reason
+
+
+def test_a_container_that_nobody_registered_is_reported():
+    table = by_quantity(waste.measure(view([AT_HOME, [120, 50, 150, 90]], [0, 0], [CLEAN, FULL])))
+    (stranger,) = table["waste.container"]
+    assert ":unregistered:cam-01:" in stranger.asset
+    assert len(table["waste.overflow"]) == 1
+
+
+def test_a_picture_of_no_camera_has_no_registered_containers():
+    table = by_quantity(waste.measure(view([AT_HOME], [0], [FULL], camera=False)))
+    assert "waste.overflow" not in table
+    assert len(table["waste.container"]) == 1
+    assert ":picture:" in table["waste.dirty"][0].asset
+
+
+def test_a_dark_picture_is_neither_dirty_nor_clean():
+    (one,) = by_quantity(waste.measure(view(level=2, dirty=0.9)))["waste.dirty"]
+    assert (one.value, one.reason) == (None, "dark")
+
+
+def test_limits_are_checked():
+    limits = waste.judgement({"enter": 0.9})["waste.overflow"]
+    assert (limits.enter, limits.leave) == (0.9, 0.4)
+    with pytest.raises(ValidationError):
+        waste.judgement({"entre": 0.9})
