@@ -1,0 +1,237 @@
+"""Batches: an immutable manifest in the store says what to do, so that any process can go on.
+
+The batch's id is derived from its manifest: submitting the same images for the same site, models
+and purposes again gives the same batch.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExists
+from services.catalog import Catalog
+from services.events import Event, Wire, completed, quarantined, recorded
+from services.judgement import State, judge_all
+from services.outcome import Outcome
+from services.pipeline import Item, purposes_of
+from services.sites import Site
+from services.storage import Store
+
+
+class Manifest(Wire):
+    """What a batch is.
+
+    Attributes:
+        site: the site file's content, so that a batch never changes with the file.
+        purposes: what is asked of the images.
+        models: `name@digest` of all that may judge them; a resumed batch never mixes two.
+        items: the images, by key.
+    """
+
+    site: dict[str, Any]
+    purposes: tuple[str, ...]
+    models: tuple[str, ...]
+    items: tuple[Item, ...]
+
+    @property
+    def batch(self) -> str:
+        """The batch's id: 12 hex digits of the manifest's sha256."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    def read_site(self) -> Site:
+        """The site as it was when the batch was submitted."""
+        return Site.model_validate(self.site)
+
+    @property
+    def shards(self) -> list[tuple[Item, ...]]:
+        """The items in deterministic groups, the unit of commit: small ones for small batches."""
+        size = 8 if len(self.items) <= 256 else 32
+        return [self.items[i : i + size] for i in range(0, len(self.items), size)]
+
+
+def upload(
+    store: Store,
+    folder: Path,
+    prefix: str = "",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """Put every file below `folder` into the inbox under its relative path; gives the keys.
+
+    A file that is there already is not sent again. Hidden files are left out.
+
+    Raises:
+        BadConfiguration: no such folder, nothing in it, or a key that holds other content.
+    """
+    if not folder.is_dir():
+        raise BadConfiguration(f"{folder} is not a folder of pictures")
+    below = {p: p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+    files = sorted(p for p, path in below.items() if not any(n.startswith(".") for n in path.parts))
+    if not files:
+        raise BadConfiguration(f"no files in {folder}")
+    keys = []
+    for number, path in enumerate(files, 1):
+        key = prefix + below[path].as_posix()
+        data = path.read_bytes()
+        kind = guess_type(path.name)[0] or "application/octet-stream"
+        try:
+            store.put("inbox", key, data, kind, only_if_absent=True)
+        except ObjectExists as error:
+            if store.get("inbox", key)[0] != data:
+                raise BadConfiguration(
+                    f"the inbox holds another picture under {key}: choose another --prefix"
+                ) from error
+        keys.append(key)
+        progress(number, len(files))
+    return keys
+
+
+def submit(
+    store: Store,
+    catalog: Catalog,
+    site: Site,
+    purposes: Sequence[str],
+    models: Sequence[str],
+    keys: Iterable[str] | None = None,
+    prefix: str = "",
+) -> tuple[str, Manifest]:
+    """Write the manifest of a batch and record it.
+
+    Args:
+        store: where the images are.
+        catalog: where the batch is recorded.
+        site: whose images they are.
+        purposes: what is asked of them, each declared by the site.
+        models: what will judge them.
+        keys: the images; all of the inbox under `prefix` when None.
+        prefix: start of the keys.
+
+    Raises:
+        PurposeRefused: the site does not declare one of the purposes.
+        BatchError: no images.
+    """
+    purposes_of(site, purposes)
+    listed = {info.key: info.etag for info in store.list("inbox", prefix)}
+    chosen = sorted(listed if keys is None else keys)
+    if missing := [key for key in chosen if key not in listed]:
+        raise BatchError(f"{len(missing)} keys are not in the inbox, the first {missing[0]!r}")
+    if not chosen:
+        raise BatchError(f"no images in the inbox under {prefix!r}: submit a folder of pictures")
+    manifest = Manifest(
+        site=site.model_dump(mode="json"),
+        purposes=tuple(sorted(purposes)),
+        models=tuple(models),
+        items=tuple(Item(key=key, etag=listed[key]) for key in chosen),
+    )
+    data = manifest.model_dump_json().encode()
+    with suppress(ObjectExists):  # submitted before: its content is its name
+        store.put("batches", _path(manifest.batch), data, "application/json", only_if_absent=True)
+    body = {"purposes": list(manifest.purposes), "models": list(models), "site": site.name}
+    catalog.add_batch(manifest.batch, site.source, len(chosen), body)
+    return manifest.batch, manifest
+
+
+def read_manifest(store: Store, batch: str) -> Manifest:
+    """The manifest of a batch.
+
+    Raises:
+        BatchError: there is none, or it was changed.
+    """
+    try:
+        manifest = Manifest.model_validate_json(store.get("batches", _path(batch))[0])
+    except (NoSuchObject, ValidationError) as error:
+        raise BatchError(f"no manifest of batch {batch}: submit it again") from error
+    if manifest.batch != batch:
+        raise BatchError(f"the manifest of batch {batch} was changed: submit it again")
+    return manifest
+
+
+def _path(batch: str) -> str:
+    return f"{batch}/manifest.json"
+
+
+class ShardResult(Wire):
+    """What a worker writes when a shard is done. Writing it, once, is the commit."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+def shard_path(batch: str, shard: int) -> str:
+    """Where the result of a shard lies in the `batches` bucket."""
+    return f"{batch}/shards/{shard:06d}.json"
+
+
+def commit_shard(store: Store, batch: str, shard: int, outcomes: Sequence[Outcome]) -> None:
+    """Write a shard's result unless another worker was first."""
+    data = ShardResult(outcomes=tuple(outcomes)).model_dump_json().encode()
+    path = shard_path(batch, shard)
+    with suppress(ObjectExists):  # done twice, committed once: the first result stands
+        store.put("batches", path, data, "application/json", only_if_absent=True)
+
+
+def read_shard(store: Store, batch: str, shard: int) -> tuple[Outcome, ...]:
+    """The committed outcomes of a shard."""
+    data, _ = store.get("batches", shard_path(batch, shard))
+    return ShardResult.model_validate_json(data).outcomes
+
+
+def committed_shards(store: Store, batch: str) -> Iterator[int]:
+    """Numbers of the shards that are done."""
+    for info in store.list("batches", f"{batch}/shards/"):
+        yield int(info.key.rpartition("/")[2].removesuffix(".json"))
+
+
+def check_models(manifest: Manifest, models: Sequence[str]) -> None:
+    """Refuse to go on with a batch under other models than it was submitted for.
+
+    Raises:
+        BatchError: they differ.
+    """
+    if sorted(manifest.models) != sorted(models):
+        raise BatchError(
+            f"batch {manifest.batch} was submitted for {', '.join(sorted(manifest.models))}, but "
+            f"this installation has {', '.join(sorted(models))}: submit the images again"
+        )
+
+
+def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
+    """Judge a finished batch and put its events into the outbox; gives how many are new.
+
+    Raises:
+        BatchError: some images are not done yet.
+    """
+    outcomes = catalog.outcomes(batch)
+    if len(outcomes) != len(manifest.items):
+        raise BatchError(f"{len(manifest.items) - len(outcomes)} images of {batch} are not done")
+    site = manifest.read_site()
+    events: list[Event] = []
+    for outcome in sorted(outcomes, key=lambda o: (o.captured_at, o.key)):
+        events += [recorded(observation, site.source) for observation in outcome.observations]
+        if outcome.reason is not None:
+            events.append(
+                quarantined(
+                    outcome.work, outcome.key, outcome.reason, outcome.captured_at, site.source
+                )
+            )
+    states: dict[tuple[str, str], State] = {}
+    for name, purpose in purposes_of(site, manifest.purposes).items():
+        for asset in (a for a in site.assets if a.purpose == name):
+            for quantity, limits in purpose.judgement(asset.limits).items():
+                history = [
+                    o
+                    for outcome in outcomes
+                    for o in outcome.observations
+                    if (o.asset, o.quantity) == (asset.id, quantity)
+                ]
+                state = catalog.state(asset.id, quantity)
+                state, raised = judge_all(state, history, limits, site.source)
+                states[asset.id, quantity] = state
+                events += raised
+    counts = dict(catalog.counts(batch))
+    last = max(outcome.captured_at for outcome in outcomes)
+    events.append(completed(batch, counts, last, site.source))
+    return catalog.finish(batch, states, events)

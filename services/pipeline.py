@@ -1,0 +1,265 @@
+"""The line, once: read → decode → redact → detect → measure → write.
+
+The batch path runs it in Ray actors; every other door runs it too, and none re-implements a step.
+Whatever happens to one image, `Line.process` gives an `Outcome`: redacted, or quarantined with a
+reason. Only a failing store raises, because then no image can be done.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import detectors as detector_plugins
+from models import plugins
+from models.detections import Detections
+from models.detectors import Detector
+from models.errors import BadImage, NoSuchObject, ObjectExists, RedactionFailed, StorageError
+from models.faces import CenterFace
+from models.frame import Limits, decode
+from models.redaction import RedactedFrame, Redactor
+from models.runtime import Precision
+from services import purposes as purpose_plugins
+from services.events import Wire, work_key
+from services.outcome import Outcome, described
+from services.settings import Settings
+from services.sites import Camera, Site
+from services.storage import Store
+from services.view import Purpose, View
+
+LIMITS = Limits()
+
+
+class Item(Wire):
+    """One image to do: object key and the ETag it had when the batch was submitted."""
+
+    key: str
+    etag: str
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds spent in each stage of one image."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """decode → redact → detect: the part of the line that needs no store and no site.
+
+    Attributes:
+        redactor: covers personal data.
+        detectors: name → detector.
+    """
+
+    redactor: Redactor
+    detectors: Mapping[str, Detector]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """`name@digest` of all that decides what is said of an image."""
+        return (self.redactor.model, *sorted(d.model for d in self.detectors.values()))
+
+    def see(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        stored_at: datetime,
+        site: Site | None = None,
+        stages: Stages | None = None,
+    ) -> tuple[RedactedFrame, dict[str, Detections]]:
+        """The redacted picture and what was found in it.
+
+        Raises:
+            BadImage: the picture is damaged, hostile or too large.
+            RedactionFailed: personal data could not be covered with certainty.
+        """
+        stages = stages or Stages()
+        camera = site.camera_of(key) if site else None
+        with stages.of("decode"):
+            frame = decode(
+                key,
+                data,
+                source=camera.id if camera else "picture",
+                stored_at=stored_at,
+                key_time=None,
+                zone=site.time_zone if site else UTC,
+                limits=LIMITS,
+            )
+        with stages.of("redact"):
+            zones = _zones(camera, frame.pixels) if camera else ()
+            redacted = self.redactor(frame, zones)
+            del frame  # nothing below may see it
+        with stages.of("detect"):
+            return redacted, {name: find(redacted) for name, find in self.detectors.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Everything it takes to process the images of one site.
+
+    Attributes:
+        store: where images come from and results go.
+        site: whose they are.
+        eyes: redactor and detectors.
+        purposes: name → the declared purposes that the batch asks for.
+    """
+
+    store: Store
+    site: Site
+    eyes: Eyes
+    purposes: Mapping[str, Purpose]
+
+    def work(self, item: Item) -> str:
+        """The identity of doing this image with these models and this configuration."""
+        return work_key(item.etag, self.eyes.models, self.site.digest, item.key)
+
+    def process(self, item: Item) -> Outcome:
+        """Take one image from the inbox to the redacted bucket and to observations.
+
+        Raises:
+            StorageError: the store is away, full or refuses: the image is not done.
+        """
+        stages, work = Stages(), self.work(item)
+        data, stored_at = b"", datetime.now(UTC)
+        try:
+            with stages.of("read"):
+                data, info = self.store.get("inbox", item.key, LIMITS.max_bytes)
+                stored_at = info.modified_at
+                if info.etag != item.etag:
+                    raise BadImage("changed_since_submission", "submit it again")
+            frame, detections = self.eyes.see(
+                item.key, data, stored_at=stored_at, site=self.site, stages=stages
+            )
+            # The work in the key keeps what an older model published, and the evidence, valid.
+            redacted_key = f"{item.key.rpartition('.')[0] or item.key}.{work[:8]}.jpg"
+            with stages.of("measure"):
+                camera = self.site.camera_of(item.key)
+                models = {name: d.model for name, d in self.eyes.detectors.items()}
+                view = View(self.site, camera, frame, detections, models, work, redacted_key)
+                observations = [o for p in self.purposes.values() for o in p.measure(view)]
+            with stages.of("write"):
+                sha256 = self._publish(redacted_key, frame)
+            return Outcome(
+                key=item.key,
+                work=work,
+                status="redacted",
+                captured_at=frame.captured_at,
+                redacted_key=redacted_key,
+                sha256=sha256,
+                observations=tuple(o.evident_in(sha256) for o in observations),
+                seconds=stages.seconds,
+                **described(frame, detections),
+            )
+        except NoSuchObject:
+            reason = "gone_since_submission"
+        except StorageError:
+            raise
+        except (BadImage, RedactionFailed) as error:
+            reason = error.reason
+        except Exception as error:  # noqa: BLE001 - one bad image never stops a batch
+            reason = f"internal_error:{type(error).__name__}"
+        return self.quarantine(item, reason, data, stored_at, stages)
+
+    def _publish(self, key: str, frame: RedactedFrame) -> str:
+        """Write the redacted picture once; gives the sha256 of what stands in the store.
+
+        Work that was cut off, or runs twice, finds its picture there. It differs in nothing but
+        the noise in the covered areas, and what was published first stays what evidence names.
+        """
+        try:
+            self.store.put("redacted", key, frame.encoded, "image/jpeg", only_if_absent=True)
+        except ObjectExists:
+            return hashlib.sha256(self.store.get("redacted", key)[0]).hexdigest()
+        return frame.digest
+
+    def quarantine(
+        self,
+        item: Item,
+        reason: str,
+        data: bytes = b"",
+        stored_at: datetime | None = None,
+        stages: Stages | None = None,
+    ) -> Outcome:
+        """Set an image aside with its reason. One that could not be read stays in the inbox."""
+        stages, work = stages or Stages(), self.work(item)
+        with stages.of("write"):
+            self.store.put("quarantine", f"{work}/{item.key}", data, metadata={"reason": reason})
+        return Outcome(
+            key=item.key,
+            work=work,
+            status="quarantined",
+            reason=reason,
+            captured_at=self.site.captured_at(item.key) or stored_at or datetime.now(UTC),
+            seconds=stages.seconds,
+        )
+
+
+def _zones(camera: Camera, pixels: NDArray[np.uint8]) -> list[list[tuple[float, float]]]:
+    """The camera's private zones in px of this picture."""
+    height, width = pixels.shape[:2]
+    sx, sy = width / camera.size_wh[0], height / camera.size_wh[1]
+    return [[(x * sx, y * sy) for x, y in zone] for zone in camera.private_zones]
+
+
+def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
+    """The purpose plug-ins `names`.
+
+    Raises:
+        PurposeRefused: the site does not declare one of them.
+    """
+    for name in names:
+        site.require_purpose(name)
+    return {name: cast(Purpose, plugins.load(purpose_plugins, name)) for name in names}
+
+
+def open_eyes(detectors: Sequence[str], cache: Path, precision: Precision) -> Eyes:
+    """Load the redactor and the detectors named.
+
+    Args:
+        detectors: plug-in names.
+        cache: folder for exported networks.
+        precision: arithmetic on CPU.
+
+    Raises:
+        UnknownPlugin: no such detector.
+        BadWeights: weights are missing or damaged.
+    """
+    return Eyes(
+        Redactor([CenterFace()]),
+        {
+            name: plugins.load(detector_plugins, name).load(cache=cache, precision=precision)
+            for name in sorted(set(detectors))
+        },
+    )
+
+
+def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Settings) -> Line:
+    """The line of a site for some of its purposes.
+
+    Raises:
+        PurposeRefused: the site does not declare one of them.
+        BadWeights: weights are missing or damaged.
+    """
+    wanted = purposes_of(site, purposes)
+    detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
+    eyes = open_eyes(detectors, settings.state_dir / "cache", settings.precision)
+    return Line(store, site, eyes, wanted)

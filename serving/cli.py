@@ -1,0 +1,437 @@
+"""The command line: `vigie COMMAND`. Heavy libraries are imported by the commands that need them.
+
+Exit codes: 0 done; 1 done, but some pictures were quarantined by `redact` or `detect`; 2 wrong
+usage; else the error's own (`models.errors`). Errors are one line on standard error.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.errors import BadConfiguration, VigieError
+from services.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Imagery in object storage → personal data covered → events for the town's platform.",
+)
+out, err = Console(), Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Batch = Annotated[str, typer.Argument(help="Batch id, or an unambiguous start of it.")]
+
+
+def main() -> None:
+    """Entry point of the `vigie` command."""
+    try:
+        app()
+    except VigieError as error:
+        err.print(f"[red]vigie:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("vigie: stopped; run the same command again to go on")
+        sys.exit(130)
+
+
+def _say(data: dict[str, Any], as_json: bool, text: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    else:
+        out.print(text, highlight=False, soft_wrap=True)
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=quiet,
+    )
+
+
+@app.command()
+def up(as_json: Json = False) -> None:
+    """Start the embedded S3 server on loopback, or check the one that VIGIE_S3_ENDPOINT names.
+
+    Makes the buckets and proves that the server honours conditional puts.
+
+        vigie up
+    """
+    from services import embedded  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+
+    settings = Settings()
+    endpoint = settings.endpoint if settings.s3_endpoint else embedded.up(settings.state_dir)
+    store = Store(endpoint, settings.s3_prefix)
+    store.ensure_buckets()
+    store.probe()
+    _say({"endpoint": endpoint.url}, as_json, f"object store ready at {endpoint.url}")
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop the embedded S3 server; what it holds stays.
+
+    vigie down
+    """
+    from services import embedded  # noqa: PLC0415
+
+    embedded.down(Settings().state_dir)
+    _say({"endpoint": None}, as_json, "object store stopped")
+
+
+@app.command()
+def submit(
+    site: Annotated[Path, typer.Argument(help="Site file, e.g. examples/port-quay.yaml.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of pictures to upload; else the inbox is taken.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Start of the object keys.")] = "",
+    purpose: Annotated[
+        list[str] | None, typer.Option(help="Purpose, may be repeated; all declared by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a batch of a folder of pictures, or of what already lies in the inbox.
+
+    vigie submit examples/port-quay.yaml pictures/
+
+    vigie submit examples/port-quay.yaml --prefix quai-nord/cam-01/
+    """
+    from services import batches  # noqa: PLC0415
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.pipeline import open_line  # noqa: PLC0415
+    from services.sites import load_site  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+
+    settings, place = Settings(), load_site(site)
+    purposes = purpose or list(place.purposes)
+    store, catalog = Store.connect(settings), Catalog(settings.catalog_url)
+    line = open_line(store, place, purposes, settings)
+    keys = None
+    if folder is not None:
+        with _progress(as_json) as bar:
+            task = bar.add_task("uploading", total=None)
+            keys = batches.upload(
+                store,
+                folder,
+                prefix,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    batch, manifest = batches.submit(
+        store, catalog, place, purposes, line.eyes.models, keys, prefix
+    )
+    _say(
+        {"batch": batch, "images": len(manifest.items), "purposes": list(manifest.purposes)},
+        as_json,
+        f"batch [bold]{batch}[/]: {len(manifest.items)} images. Next: vigie run {batch}",
+    )
+
+
+@app.command()
+def run(
+    batch: Batch,
+    sink: Annotated[
+        list[str] | None, typer.Option(help="Where events go, e.g. file:///data/events.jsonl.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Process a batch on Ray, judge it, deliver its events. Run again to go on after a stop.
+
+    vigie run 3fa2 --sink file:///data/events.jsonl
+    """
+    from services import batches, delivery, fleet  # noqa: PLC0415
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+
+    settings = Settings()
+    catalog = Catalog(settings.catalog_url)
+    batch = catalog.batch(batch).batch
+    manifest = batches.read_manifest(Store.connect(settings), batch)
+    with _progress(as_json) as bar:
+        task = bar.add_task("processing", total=len(manifest.items))
+        try:
+            fresh = fleet.run(
+                batch,
+                manifest,
+                settings,
+                catalog,
+                lambda outcomes: bar.advance(task, len(outcomes)),
+            )
+        finally:
+            fleet.stop()
+    sent = sum(delivery.deliver(catalog, url) for url in sink or ())
+    counts = dict(catalog.counts(batch))
+    told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    _say(
+        {"batch": batch, "counts": counts, "new_events": fresh, "delivered": sent},
+        as_json,
+        f"batch [bold]{batch}[/]: {told}; {fresh} new events, {sent} delivered. "
+        f"Next: vigie report {batch}",
+    )
+
+
+@app.command()
+def status(
+    batch: Annotated[str | None, typer.Argument(help="Batch id; all batches without.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List batches and how far they are.
+
+    vigie status
+    """
+    from services.catalog import Catalog  # noqa: PLC0415
+
+    catalog = Catalog(Settings().catalog_url)
+    rows = [catalog.batch(batch)] if batch else catalog.batches()
+    if as_json:
+        for row in rows:
+            _say(_batch_facts(row) | {"counts": dict(catalog.counts(row.batch))}, True, "")
+        return
+    table = _table("batch", "site", "submitted", "finished", "images", "redacted", "quarantined")
+    for row in rows:
+        counts = catalog.counts(row.batch)
+        facts = [str(fact or "–") for fact in _batch_facts(row).values()]
+        table.add_row(*facts, str(counts["redacted"]), str(counts["quarantined"]))
+    out.print(table)
+
+
+def _batch_facts(row: Any) -> dict[str, Any]:
+    return {
+        "batch": row.batch,
+        "site": row.source,
+        "submitted": row.submitted,
+        "finished": row.finished,
+        "images": row.images,
+    }
+
+
+@app.command()
+def events(
+    batch: Annotated[str | None, typer.Option(help="Only this batch.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Only types that hold this text.")
+    ] = None,
+    after: Annotated[int, typer.Option(help="Only positions above this one.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show events: a table, or CloudEvents one a line.
+
+    vigie events --type overflow
+
+    vigie events --json | jq .subject
+    """
+    from services.catalog import Catalog  # noqa: PLC0415
+
+    catalog = Catalog(Settings().catalog_url)
+    chosen = catalog.batch(batch).batch if batch else None
+    table = _table("position", "time (UTC)", "type", "subject", "value")
+    while rows := catalog.events(after, chosen):
+        after = rows[-1][0]
+        for position, event in rows:
+            if kind and kind not in event.type:
+                continue
+            if as_json:
+                sys.stdout.write(event.json_line() + "\n")
+            else:
+                table.add_row(str(position), *event_cells(event))
+    if not as_json:
+        out.print(table)
+
+
+def event_cells(event: Any) -> list[str]:
+    """Time, type, subject and value of an event for a table."""
+    value = event.data.get("value", event.data.get("reason", event.data.get("counts", "")))
+    told = event.data.get("reason") or ("–" if value is None else value)
+    time = event.time.strftime("%Y-%m-%d %H:%M")
+    kind = event.type.removeprefix("vigie.").rpartition(".")[0]
+    subject = event.subject.split(":", 4)[-1]  # the asset without territory and site
+    return [time, kind, subject, str(told)]
+
+
+@app.command()
+def report(
+    batch: Batch,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML file: counts, pictures, observations, quarantine, timings.
+
+    vigie report 3fa2 -o report.html
+    """
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+    from serving.report import write_report  # noqa: PLC0415
+
+    settings = Settings()
+    catalog = Catalog(settings.catalog_url)
+    batch = catalog.batch(batch).batch
+    path = output or Path(f"vigie-{batch}.html")
+    write_report(path, batch, catalog, Store.connect(settings))
+    _say({"report": str(path)}, as_json, f"report: {path}")
+
+
+@app.command()
+def redact(
+    source: Annotated[Path, typer.Argument(help="Picture or folder.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write.")],
+    as_json: Json = False,
+) -> None:
+    """Cover personal data in pictures; no store needed. Exit code 1 when one was quarantined.
+
+    vigie redact street.jpg street-redacted.jpg
+
+    vigie redact pictures/ redacted/ --json
+    """
+    _look(source, target, (), as_json)
+
+
+@app.command()
+def detect(
+    name: Annotated[str, typer.Argument(help="Detector, e.g. waste.")],
+    source: Annotated[Path, typer.Argument(help="Picture or folder.")],
+    as_json: Json = False,
+) -> None:
+    """Find objects in pictures, after covering personal data in memory; no store needed.
+
+    vigie detect waste pictures/ --json
+    """
+    _look(source, None, (name,), as_json)
+
+
+def _look(source: Path, target: Path | None, detectors: Sequence[str], as_json: bool) -> None:
+    from services.pipeline import open_eyes  # noqa: PLC0415
+    from serving.pictures import look_at, pictures_in  # noqa: PLC0415
+
+    settings = Settings()
+    pairs = pictures_in(source, target)
+    eyes = open_eyes(detectors, settings.state_dir / "cache", settings.precision)
+    table = _table("file", "status", "covered", *(["found", "dirty"] if detectors else []))
+    quarantined = 0
+    with _progress(as_json) as bar:
+        for row in bar.track(look_at(pairs, eyes), total=len(pairs), description="looking"):
+            quarantined += row["status"] == "quarantined"
+            if as_json:
+                sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            else:
+                table.add_row(*_look_cells(row, bool(detectors)))
+    if not as_json:
+        out.print(table)
+    if quarantined:
+        err.print(f"vigie: {quarantined} of {len(pairs)} quarantined, nothing written for them")
+        raise typer.Exit(1)
+
+
+def _look_cells(row: dict[str, Any], detecting: bool) -> Iterable[str]:
+    yield row["file"]
+    yield row["reason"] or row["status"]
+    yield _tally(row["regions"])
+    if detecting:
+        yield _tally(row.get("detections", []))
+        yield f"{row['dirty']:.2f}" if "dirty" in row else "–"
+
+
+def _tally(found: list[dict[str, Any]]) -> str:
+    labels = [one["label"] for one in found]
+    return ", ".join(f"{labels.count(name)} {name}" for name in sorted(set(labels))) or "–"
+
+
+@app.command()
+def demo(
+    images: Annotated[Path | None, typer.Argument(help="Folder of pictures.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where results go.")] = Path("build/demo"),
+) -> None:
+    """Run a batch from end to end: store, redaction, detection, events, report.
+
+    Pictures are those of the folder; without one, a small town is drawn.
+
+        vigie demo
+
+        vigie demo pictures/
+    """
+    from serving.demo import run_demo  # noqa: PLC0415
+
+    run_demo(images, folder, out)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="Detector, e.g. waste.")],
+    data: Annotated[Path, typer.Option(help="Data folder of the task.")],
+    folder: Annotated[
+        Path, typer.Option(help="Checkpoints, weights and card; resumed where it stopped.")
+    ] = Path("build/train"),
+    epochs: Annotated[int | None, typer.Option(help="Fewer epochs, for a trial.")] = None,
+    device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
+) -> None:
+    """Train a detector, choose its thresholds on validation, write weights and card.
+
+    vigie train waste --data data/waste
+    """
+    from training.recipe import RECIPES  # noqa: PLC0415
+    from training.run import train_and_evaluate  # noqa: PLC0415
+
+    if name not in RECIPES:
+        raise BadConfiguration(f"no recipe {name!r}; known: {', '.join(RECIPES)}")
+    card = train_and_evaluate(
+        RECIPES[name],
+        data,
+        folder / name,
+        epochs=epochs,
+        device=device,
+        progress=out.print,
+    )
+    out.print(f"[bold]{card.model}[/] in {folder / name}")
+
+
+@app.command()
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Detector, e.g. waste.")],
+    data: Annotated[Path, typer.Option(help="Data folder of the task.")],
+    split: Annotated[str, typer.Option(help="val, or test once at the end.")] = "val",
+    batch: Annotated[
+        str | None, typer.Option(help="Score what this batch found instead of running anew.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a detector with bootstrap intervals, by source, day and night.
+
+    vigie evaluate waste --data data/waste
+
+    vigie evaluate waste --data data/waste --batch 3fa2
+    """
+    from serving.evaluation import evaluate_detector  # noqa: PLC0415
+
+    figures = evaluate_detector(name, data, split, batch, Settings())
+    if as_json:
+        _say(figures, True, "")
+        return
+    table = _table("images", "figure", "value", "95 % interval", "n")
+    for group, values in figures.items():
+        for figure, (value, low, high, count) in values.items():
+            table.add_row(group, figure, f"{value:.3f}", f"{low:.3f} – {high:.3f}", str(count))
+    out.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Score a shipped detector, or what a batch found, against a labelled data folder."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models.checkpoint import read_card
+from models.detections import Detections
+from models.errors import BatchError
+from models.faces import CenterFace
+from models.redaction import Redactor
+from models.runtime import Runtime
+from services.catalog import Catalog
+from services.outcome import Outcome
+from services.settings import Settings
+from training.dataset import READERS
+from training.evaluate import Figure, Scored, figures, score
+
+
+def evaluate_detector(
+    name: str, data: Path, split: str, batch: str | None, settings: Settings
+) -> dict[str, dict[str, Figure]]:
+    """Figures by group: value, low, high, n.
+
+    Args:
+        name: detector.
+        data: its data folder.
+        split: val, or test once at the end.
+        batch: score the recorded detections of this batch, matched by file name, instead.
+        settings: where the catalog is.
+
+    Raises:
+        BatchError: the batch holds none of the split's images.
+    """
+    card = read_card(name)
+    samples = READERS[name](data, split)
+    if batch is None:
+        runtime = Runtime(name, cache=settings.state_dir / "cache", precision=settings.precision)
+        scored = score(samples, Redactor([CenterFace()]), runtime)
+    else:
+        catalog = Catalog(settings.catalog_url)
+        outcomes = {
+            Path(o.key).name: o
+            for o in catalog.outcomes(catalog.batch(batch).batch)
+            if o.status == "redacted"
+        }
+        scored = [
+            Scored(s, _found(outcomes[s.path.name], card.architecture.names), bool(s.night))
+            for s in samples
+            if s.path is not None and s.path.name in outcomes
+        ]
+        if not scored:
+            raise BatchError(f"batch {batch} holds none of the images of {data} {split}")
+    return figures(scored, card.architecture.names, card.architecture.image_names)
+
+
+def _found(outcome: Outcome, names: tuple[str, ...]) -> Detections:
+    mine = [d for d in outcome.detections if d.label in names]
+    return Detections(
+        np.array([d.box for d in mine], np.float32).reshape(-1, 4),
+        np.array([d.score for d in mine], np.float32),
+        np.array([names.index(d.label) for d in mine], np.int64),
+        names,
+        (outcome.height, outcome.width),
+        image_scores=outcome.facts,
+    )

@@ -1,0 +1,191 @@
+"""The batch report: one self-contained HTML file, in French and English."""
+
+import base64
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from models.errors import BadConfiguration, NoSuchObject
+from services.batches import read_manifest
+from services.catalog import Catalog
+from services.events import Event, Observation
+from services.outcome import Outcome
+from services.sites import Site
+from services.storage import Store
+
+_GALLERY = 60  # pictures shown; the rest are counted
+_PICTURE_PX = 720
+_STAGES = ("read", "decode", "redact", "detect", "measure", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A redacted picture of the gallery, its JPEG as base64, with what to draw over it."""
+
+    outcome: Outcome
+    jpeg: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One asset's observations of one quantity over time.
+
+    Attributes:
+        known: (x in 0..1 of the span, value in 0..1) of the known ones.
+        unknown: x of the unknown ones.
+        changes: (x, whether a condition started) of the events.
+    """
+
+    asset: str
+    quantity: str
+    last: Observation
+    known: list[tuple[float, float]]
+    unknown: list[float]
+    changes: list[tuple[float, bool]]
+    start: str
+    end: str
+
+
+def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None:
+    """Write the report of a batch, finished or not, to `path`.
+
+    Raises:
+        BatchError: no such batch.
+        BadConfiguration: the file cannot be written.
+    """
+    row = catalog.batch(batch)
+    manifest = read_manifest(store, batch)
+    site = manifest.read_site()
+    outcomes = catalog.outcomes(batch)
+    events = _events(catalog, batch)
+    page = Environment(
+        loader=PackageLoader("serving", "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.j2")
+    counts = Counter(o.status for o in outcomes)
+    html = page.render(
+        batch=row,
+        site=site,
+        manifest=manifest,
+        counts=counts,
+        missing=len(manifest.items) - len(outcomes),
+        reasons=Counter(o.reason for o in outcomes if o.reason).most_common(),
+        quarantined=[o for o in outcomes if o.status == "quarantined"],
+        covered=Counter(region.label for o in outcomes for region in o.regions),
+        pictures=_pictures(outcomes, store, site),
+        redacted=counts["redacted"],
+        courses=_courses(outcomes, events, site),
+        events=Counter(event.type.removeprefix("vigie.") for event in events).most_common(),
+        changes=[_change(event, site) for event in events if ".overflow." in event.type],
+        timings=_timings(outcomes),
+        dirty=_histogram([o.facts["dirty"] for o in outcomes if "dirty" in o.facts]),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise BadConfiguration(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _events(catalog: Catalog, batch: str) -> list[Event]:
+    events: list[Event] = []
+    after = 0
+    while rows := catalog.events(after, batch):
+        events += [event for _, event in rows]
+        after = rows[-1][0]
+    return events
+
+
+def _local(time: Any, site: Site) -> str:
+    return str(time.astimezone(site.time_zone).strftime("%Y-%m-%d %H:%M"))
+
+
+def _change(event: Event, site: Site) -> dict[str, Any]:
+    return {
+        "time": _local(event.time, site),
+        "subject": event.subject.rpartition(":")[2],
+        "started": event.type.endswith("started.v1"),
+        "value": event.data["value"],
+    }
+
+
+def _pictures(outcomes: list[Outcome], store: Store, site: Site) -> list[Picture]:
+    """The pictures an operator would look at first: the dirtiest, then the rest."""
+    shown = [o for o in outcomes if o.redacted_key is not None]
+    shown.sort(key=lambda o: -o.facts.get("dirty", 0.0))
+    if len(shown) > _GALLERY:  # two thirds from the top, one third from the clean end
+        shown = shown[: _GALLERY * 2 // 3] + shown[-_GALLERY // 3 :]
+    pictures = []
+    for outcome in shown:
+        try:
+            data, _ = store.get("redacted", str(outcome.redacted_key))
+        except NoSuchObject:  # purged after its retention; the record stays
+            continue
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        scale = min(1.0, _PICTURE_PX / max(image.shape[:2]))
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
+        encoded = base64.b64encode(jpeg.tobytes()).decode()
+        pictures.append(Picture(outcome, encoded, _local(outcome.captured_at, site)))
+    return pictures
+
+
+def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[Course]:
+    histories: dict[tuple[str, str], list[Observation]] = {}
+    registered = {asset.id for asset in site.assets}
+    for outcome in outcomes:
+        for observation in outcome.observations:
+            if observation.asset in registered:
+                key = observation.asset, observation.quantity
+                histories.setdefault(key, []).append(observation)
+    courses = []
+    for (asset, quantity), history in sorted(histories.items()):
+        history.sort(key=lambda o: o.observed_at)
+        first, last = history[0].observed_at, history[-1].observed_at
+        span = (last - first).total_seconds() or 1.0
+
+        def at(time: Any, first: Any = first, span: float = span) -> float:
+            return float((time - first).total_seconds() / span)
+
+        courses.append(
+            Course(
+                asset.rpartition(":")[2],
+                quantity,
+                history[-1],
+                [(at(o.observed_at), o.value) for o in history if o.value is not None],
+                [at(o.observed_at) for o in history if o.value is None],
+                [
+                    (at(event.time), event.type.endswith("started.v1"))
+                    for event in events
+                    if event.subject == asset and f".{quantity}." in event.type
+                ],
+                _local(first, site),
+                _local(last, site),
+            )
+        )
+    return courses
+
+
+def _timings(outcomes: list[Outcome]) -> list[tuple[str, float, float]]:
+    """Stage, median ms, 95th percentile ms."""
+    rows = []
+    for stage in _STAGES:
+        seconds = [o.seconds[stage] for o in outcomes if stage in o.seconds]
+        if seconds:
+            median, high = np.percentile(seconds, [50, 95]) * 1000
+            rows.append((stage, float(median), float(high)))
+    return rows
+
+
+def _histogram(values: list[float]) -> list[int]:
+    return [int(n) for n in np.histogram(values, 20, (0, 1))[0]] if values else []
