@@ -1,0 +1,80 @@
+"""When a picture was taken: its EXIF tags, the time in its key, or the time it was stored."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
+
+from models.errors import BadImage
+
+TimeSource = Literal["exif", "key", "object"]
+Tags = dict[int, int | str]
+
+ORIENTATION = 0x0112
+_EXIF_IFD, _TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x8769, 0x9003, 0x9011
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+_MAX_STRIPS = 2**18  # Pillow holds a Python object for each strip or tile of a TIFF
+
+_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before digital cameras: a clock that was never set
+_CLOCK_ERROR = timedelta(days=1)  # a camera set to another zone may be ahead of the store
+
+
+def read_tags(tiff: bytes) -> Tags:
+    """Short, long and text tags of the first and the EXIF directory (TIFF 6.0, section 2).
+
+    What cannot be read is left out: a damaged EXIF block does not make a bad picture.
+
+    Raises:
+        BadImage: damaged, where a TIFF claims more strips than memory should be spent on.
+    """
+    tags: Tags = {}
+    order = "<" if tiff[:2] == b"II" else ">"
+    with suppress(struct.error):
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        for _ in range(2):
+            (entries,) = struct.unpack_from(order + "H", tiff, directory)
+            for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+                tag, kind, count, value = struct.unpack_from(order + "HHI4s", tiff, entry)
+                if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > _MAX_STRIPS:
+                    raise BadImage("damaged", f"{count} strips")
+                if kind == 2:
+                    (at,) = struct.unpack(order + "I", value)
+                    text = value[:count] if count <= 4 else tiff[at : at + min(count, 64)]
+                    tags.setdefault(tag, text.split(b"\0")[0].decode("ascii", "replace").strip())
+                elif kind in (3, 4) and count == 1:
+                    tags.setdefault(tag, *struct.unpack_from(order + "xxHI"[kind - 1], value))
+            following = tags.get(_EXIF_IFD)
+            if not isinstance(following, int):
+                break
+            directory = following
+    return tags
+
+
+def time_of(
+    tags: Tags, key_time: datetime | None, zone: tzinfo, stored_at: datetime
+) -> tuple[datetime, TimeSource]:
+    """The first time that can be believed, in UTC, and where it comes from.
+
+    EXIF's DateTimeOriginal comes first, without an offset of its own as local time in `zone`, then
+    `key_time` (aware). A time before 1990 or more than a day after `stored_at` (aware) is not
+    believed.
+    """
+
+    def believed(moment: datetime) -> bool:
+        return _EARLIEST <= moment <= stored_at + _CLOCK_ERROR
+
+    for moment in _exif_times(tags, zone):
+        if believed(moment):
+            return moment.astimezone(UTC), "exif"
+    if key_time is not None and believed(key_time):
+        return key_time.astimezone(UTC), "key"
+    return stored_at.astimezone(UTC), "object"
+
+
+def _exif_times(tags: Tags, zone: tzinfo) -> Iterator[datetime]:
+    text, offset = tags.get(_TIME_ORIGINAL), tags.get(_OFFSET_ORIGINAL)
+    with suppress(ValueError):
+        zone = datetime.strptime(str(offset), "%z").tzinfo or zone
+    with suppress(ValueError):
+        yield datetime.strptime(str(text), "%Y:%m:%d %H:%M:%S").replace(tzinfo=zone)
