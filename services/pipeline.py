@@ -100,7 +100,7 @@ class Eyes:
                 data,
                 source=camera.id if camera else "picture",
                 stored_at=stored_at,
-                key_time=None,
+                key_time=site.captured_at(key) if site else None,
                 zone=site.time_zone if site else UTC,
                 limits=LIMITS,
             )

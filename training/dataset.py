@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration
+from training import scenes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +60,8 @@ class Sample:
 WASTE_NAMES = ("container", "waste")
 WASTE_STATES = ("clean", "side_waste", "overflow")
 WASTE_FACTS = ("dirty",)
+# A little litter counts as clean; what is mostly hidden has no state.
+WASTE_DRAWN_STATES = {"clean": 0, "minor_litter": 0, "side_waste": 1, "overflow": 2}
 
 
 def _container_states(
@@ -127,6 +130,29 @@ def read_waste(data: Path, split: str) -> list[Sample]:
     return samples
 
 
+def draw_waste(count: int, seed: int) -> list[Sample]:
+    """Drawn street scenes as samples; their truth is complete."""
+    samples = []
+    for scene in (scenes.street(np.random.default_rng((seed, i))) for i in range(count)):
+        mine = [i for i, label in enumerate(scene.labels) if label in WASTE_NAMES]
+        states = [WASTE_DRAWN_STATES.get(scene.states[i] or "", -1) for i in mine]
+        samples.append(
+            Sample(
+                None,
+                scene.boxes[mine].reshape(-1, 4),
+                np.array([WASTE_NAMES.index(scene.labels[i]) for i in mine], np.int64),
+                np.array(states, np.int64),
+                np.array([True, True]),
+                np.array([scene.dirty], np.float32),
+                "drawn",
+                night=scene.night,
+                pixels=scene.pixels,
+            )
+        )
+    return samples
+
+
+DRAWERS: dict[str, Callable[[int, int], list[Sample]]] = {"waste": draw_waste}
 READERS: dict[str, Callable[[Path, str], list[Sample]]] = {"waste": read_waste}
 
 

@@ -18,12 +18,14 @@ class Recipe:
         frozen_stages: leading backbone stages kept at their ImageNet weights. With few hundred
             images they would only forget, and skipping their backward pass trains 3× faster.
         ema: decay per step of the averaged weights that are kept.
-        drawn_share: share of each batch that comes from drawn scenes.
+        drawn: drawn scenes that join the real pictures: what is rare in these, such as containers
+            that overflow, is not in those.
+        drawn_from: epoch after which they join; real pictures come first.
         seed: of every random choice.
     """
 
     name: str
-    epochs: int = 40
+    epochs: int = 25
     batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -31,7 +33,8 @@ class Recipe:
     input_px: int = 512
     frozen_stages: int = 2
     ema: float = 0.995
-    drawn_share: float = 0.0
+    drawn: int = 200
+    drawn_from: int = 17
     seed: int = 20260101
 
 

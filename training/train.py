@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from models.errors import BadConfiguration
 from models.network import Architecture, Network, points
-from training.dataset import READERS, WASTE_FACTS, WASTE_NAMES, WASTE_STATES, Sample, batches
+from training.dataset import (
+    DRAWERS,
+    READERS,
+    WASTE_FACTS,
+    WASTE_NAMES,
+    WASTE_STATES,
+    Sample,
+    batches,
+)
 from training.loss import loss
 from training.recipe import Recipe
 
@@ -100,8 +108,8 @@ def train(
         progress: called once an epoch with its figures.
     """
     torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    samples = [s.read(recipe.input_px * 5 // 4) for s in READERS[recipe.name](data, "train")]
+    real = [s.read(recipe.input_px * 5 // 4) for s in READERS[recipe.name](data, "train")]
+    drawn: list[Sample] = []
     architecture = ARCHITECTURES[recipe.name]
     network = Network(architecture)
     load_imagenet(network)
@@ -112,15 +120,18 @@ def train(
     peaks = [group["lr"] for group in optimizer.param_groups]
     at = torch.from_numpy(points(recipe.train_px)).to(device)
     epochs = epochs or recipe.epochs
-    steps = len(samples) // recipe.batch
     start = _resume(checkpoint, network, average, optimizer)
     for epoch in range(start, epochs):
         rng = np.random.default_rng((recipe.seed, epoch))
+        if epoch >= recipe.drawn_from and not drawn:
+            drawn = DRAWERS[recipe.name](recipe.drawn, recipe.seed)
+        samples = real + drawn
+        steps = len(samples) // recipe.batch
         _train_mode(network)
         sums: dict[str, float] = {}
         began = time.monotonic()
         for step, batch in enumerate(batches(samples, recipe.batch, recipe.train_px, rng)):
-            share = (epoch * steps + step + 1) / (epochs * steps)
+            share = (epoch + (step + 1) / steps) / epochs
             factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
@@ -129,6 +140,7 @@ def train(
             torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimizer.step()
+            # While young, the average follows: else it would remember the random start.
             _blend(average, network, min(recipe.ema, 1 - 1 / (epoch * steps + step + 2)))
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / steps

@@ -16,6 +16,7 @@ from services.events import (
     recorded,
     work_key,
 )
+from services.judgement import Limits, State, judge_all
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 
@@ -98,3 +99,21 @@ def test_batch_and_quarantine_events_are_deterministic():
         "w", "k", "truncated", NOW, "/s"
     )
     assert completed("b", {"redacted": 2}, NOW, "/s").id == completed("b", {}, NOW, "/s").id
+
+
+def test_the_wire_form_of_every_event_type_stays_as_it_is(golden):
+    seen = observation(detail={"clean": 0.1, "overflow": 0.9}, confidence=0.8)
+    states = [seen.model_copy(update={"observed_at": NOW + timedelta(hours=h)}) for h in range(4)]
+    empty = [s.model_copy(update={"value": 0.1, "work": "e" * 32}) for s in states[2:]]
+    limits = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=30), stale=timedelta(hours=48))
+    _, changes = judge_all(State(), [*states[:2], *empty], limits, "/territories/t/sites/s")
+    unknown = observation(value=None, reason="dark")
+    events = [
+        recorded(seen, "/territories/t/sites/s"),
+        recorded(unknown, "/territories/t/sites/s"),
+        *changes,
+        quarantined("w" * 32, "cam/a.jpg", "truncated", NOW, "/territories/t/sites/s"),
+        completed("3fa2", {"redacted": 2}, NOW, "/territories/t/sites/s"),
+    ]
+    assert len({event.type for event in events}) == 5
+    golden("events.jsonl", "".join(event.json_line() + "\n" for event in events))
