@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from benchmarks.record import milliseconds, record
-from models.network import letterbox
-from models.runtime import Runtime
+from models.runtime import Runtime, letterbox
 
 
 def main() -> None:

@@ -11,9 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import openvino
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import nms
 
 from models.errors import BadConfiguration, BadWeights, RedactionFailed
 from models.redaction import Region
@@ -85,7 +83,10 @@ class CenterFace:
         scores = np.concatenate([scores for _, scores in found])
         if len(boxes) > _MAX_CANDIDATES:
             raise RedactionFailed("too_many_faces", f"{len(boxes)} candidates")
-        kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), _NMS_IOU).tolist()
+        xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+        kept = np.asarray(
+            cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_IOU), np.intp
+        ).ravel()
         return [_region(boxes[i], float(scores[i]), height, width) for i in kept]
 
     def _faces(

@@ -7,51 +7,16 @@ the whole image a few probabilities. Pixels go in as uint8 RGB: normalisation is
 so that no caller can get it wrong.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import cv2
-import numpy as np
+import timm
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as fn
 from torchvision.ops import FeaturePyramidNetwork
 
-STRIDES = (8, 16, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """All it takes to rebuild a network.
-
-    Attributes:
-        names: object classes.
-        state_names: states of an object; empty where the task has none.
-        image_names: independent yes/no facts about the whole image.
-        input_px: side of the square input.
-        backbone: a timm model name.
-        channels: width of the pyramid and the heads.
-    """
-
-    names: tuple[str, ...]
-    state_names: tuple[str, ...] = ()
-    image_names: tuple[str, ...] = ()
-    input_px: int = 512
-    backbone: str = "tf_efficientnet_lite0"
-    channels: int = 96
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Architecture":
-        """Inverse of `to_dict`."""
-        plain: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
-        }
-        return cls(**plain)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a model card."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+from models.card import Architecture
+from models.runtime import STRIDES
 
 
 class Dense(NamedTuple):
@@ -111,9 +76,6 @@ class Network(nn.Module):
     """uint8 RGB (B, input_px, input_px, 3) → `Dense`."""
 
     def __init__(self, architecture: Architecture) -> None:
-        # Takes seconds to import; workers that run an exported network never need it.
-        import timm  # noqa: PLC0415
-
         super().__init__()
         self.architecture = architecture
         self.backbone = timm.create_model(
@@ -143,30 +105,3 @@ class Network(nn.Module):
         middle = levels["1"]
         pooled = [features[-1].mean((2, 3)), middle.mean((2, 3)), middle.amax((2, 3))]
         return Dense(logits, distances, states, self.image(torch.cat(pooled, 1)))
-
-
-def points(input_px: int) -> NDArray[np.float32]:
-    """Centres and strides of all A points: float32 (A, 3) as x px, y px, stride px."""
-    levels = []
-    for stride in STRIDES:
-        centres = (np.arange(input_px // stride, dtype=np.float32) + 0.5) * stride
-        y, x = np.meshgrid(centres, centres, indexing="ij")
-        levels.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride, np.float32)], 1))
-    return np.concatenate(levels).astype(np.float32)
-
-
-def boxes_of(distances: Tensor, at: Tensor) -> Tensor:
-    """Distances (…, A, 4) in strides at points (A, 3) → boxes xyxy px (…, A, 4)."""
-    reach = distances * at[:, 2:]
-    return torch.cat([at[:, :2] - reach[..., :2], at[:, :2] + reach[..., 2:]], -1)
-
-
-def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8], float]:
-    """Fit an image (H, W, 3) into the top left of a grey square; gives it and the scale used."""
-    height, width = pixels.shape[:2]
-    scale = side_px / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.full((side_px, side_px, 3), 127, np.uint8)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=interpolation)
-    return canvas, scale

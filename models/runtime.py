@@ -11,20 +11,21 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
 
-from models.checkpoint import SHIPPED, Card, build, read_card, read_weights
+from models.card import SHIPPED, Card, read_card, read_weights
 from models.detections import Detections
 from models.errors import BadWeights
-from models.network import Network, boxes_of, letterbox, points
 
 Backend = Literal["torch", "openvino", "onnxruntime"]
 Precision = Literal["bf16", "f32"]
+
+STRIDES = (8, 16, 32)
+"""Pixels between the network's points, level by level."""
 
 _NMS_IOU = 0.6
 _MAX_DETECTIONS = 300
@@ -71,10 +72,10 @@ class Runtime:
         self.card = read_card(name, folder)
         weights = read_weights(self.card, folder)
         self.backend: Backend = backend or _best_backend()
-        self._points = torch.from_numpy(points(self.card.architecture.input_px))
+        self._points = points(self.card.architecture.input_px)
         run: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
         if self.backend == "torch":
-            run = _torch(build(self.card, weights))
+            run = _torch(self.card, weights)
         else:
             cache = cache or Path(tempfile.mkdtemp(prefix="vigie-"))
             exported = export(self.card, weights, cache)
@@ -113,16 +114,11 @@ class Runtime:
             np.float32,
         )
         where, labels = np.nonzero(scores >= floors)
-        boxes = boxes_of(torch.from_numpy(dense.distances), self._points).numpy()[where] / scale
+        boxes = boxes_of(dense.distances[where], self._points[where]) / scale
         boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
         solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         where, labels, boxes = where[solid], labels[solid], boxes[solid]
-        kept = batched_nms(
-            torch.from_numpy(boxes),
-            torch.from_numpy(scores[where, labels]),
-            torch.from_numpy(labels),
-            _NMS_IOU,
-        ).numpy()[:_MAX_DETECTIONS]
+        kept = _suppress(boxes, scores[where, labels], labels)
         where, labels = where[kept], labels[kept]
         facts = {}
         for name, logit in zip(architecture.image_names, dense.image, strict=True):
@@ -140,9 +136,58 @@ class Runtime:
         )
 
 
+def points(input_px: int) -> NDArray[np.float32]:
+    """Where the A points of all levels are, float32 (A, 8).
+
+    The first half is a point's x, y, x, y in px, the second −s, −s, s, s with its level's stride s:
+    what `boxes_of` needs.
+    """
+    levels = []
+    for stride in STRIDES:
+        centres = (np.arange(input_px // stride, dtype=np.float32) + 0.5) * stride
+        y, x = (axis.ravel() for axis in np.meshgrid(centres, centres, indexing="ij"))
+        reach = np.full(x.size, stride, np.float32)
+        levels.append(np.stack([x, y, x, y, -reach, -reach, reach, reach], 1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def boxes_of(distances: Any, at: Any) -> Any:
+    """Distances (…, A, 4) in strides at points (A, 8) → boxes xyxy px (…, A, 4).
+
+    For arrays of NumPy, and for tensors of torch while training.
+    """
+    return at[:, :4] + distances * at[:, 4:]
+
+
+def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8], float]:
+    """Fit an image (H, W, 3) into the top left of a grey square; gives it and the scale used."""
+    height, width = pixels.shape[:2]
+    scale = side_px / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.full((side_px, side_px, 3), 127, np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=interpolation)
+    return canvas, scale
+
+
+def _suppress(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Indices of the boxes that stay, best first: per class, none overlaps a better one."""
+    if not len(boxes):
+        return np.zeros(0, np.intp)
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, _NMS_IOU)
+    order = np.asarray(kept, np.intp).ravel()
+    return order[np.argsort(-scores[order], kind="stable")][:_MAX_DETECTIONS]
+
+
 def _best_backend() -> Backend:
-    if torch.cuda.is_available():
-        return "torch"
+    if Path("/dev/nvidiactl").exists():  # else torch, which takes seconds to import, is not asked
+        import torch  # noqa: PLC0415
+
+        if torch.cuda.is_available():
+            return "torch"
     return "openvino" if importlib.util.find_spec("openvino") else "onnxruntime"
 
 
@@ -153,6 +198,10 @@ def export(card: Card, weights: bytes, cache: Path) -> Path:
     """
     path = cache / f"{card.name}-{card.digest[:16]}.onnx"
     if not path.exists():
+        import torch  # noqa: PLC0415 - only for the first worker on a machine
+
+        from models.checkpoint import build  # noqa: PLC0415
+
         cache.mkdir(parents=True, exist_ok=True)
         side = card.architecture.input_px
         handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
@@ -168,9 +217,13 @@ def export(card: Card, weights: bytes, cache: Path) -> Path:
     return path
 
 
-def _torch(network: Network) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
+def _torch(card: Card, weights: bytes) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
+    import torch  # noqa: PLC0415 - only where it is the chosen backend
+
+    from models.checkpoint import build  # noqa: PLC0415
+
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device)
+    network = build(card, weights).to(device)
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         with torch.inference_mode():

@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import ray
-import torch
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import BatchError, VigieError
@@ -49,8 +48,7 @@ class _Worker:
     """One process of the fleet: a `Line`, kept warm."""
 
     def __init__(self, settings: Settings, site: Site, purposes: Sequence[str]) -> None:
-        # Cores are shared out by worker; OpenCV and torch would each take all of them again.
-        torch.set_num_threads(1)
+        # Cores are shared out by worker; OpenCV would take all of them again.
         cv2.setNumThreads(1)
         self._open: Callable[[], Line] = lambda: open_line(
             Store.connect(settings), site, purposes, settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.checkpoint import read_card
+from models.card import read_card
 from models.detections import Detections
 from models.errors import BatchError
 from models.faces import CenterFace

@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.nn import functional as fn
 from torchvision.ops import box_iou, generalized_box_iou_loss
 
-from models.network import Dense, boxes_of
+from models.network import Dense
+from models.runtime import boxes_of
 from training.dataset import Sample
 
 _TOP = 10  # points that each object teaches at most
@@ -19,7 +20,7 @@ def _assign(
     Args:
         scores: (A, C) probabilities.
         boxes: (A, 4) predicted boxes, xyxy px.
-        at: (A, 3) points.
+        at: (A, 8) points, see `models.runtime.points`.
         truth: (N, 4) labelled boxes, N ≥ 1.
         labels: (N,) their classes.
 
@@ -28,7 +29,7 @@ def _assign(
     """
     x, y = at[:, 0], at[:, 1]
     # An object smaller than a stride may hold no point: its nearest centre still counts.
-    half = torch.maximum((truth[:, 2:] - truth[:, :2]) / 2, at[:1, 2:].expand(1, 2))
+    half = torch.maximum((truth[:, 2:] - truth[:, :2]) / 2, at[:1, 6:])
     centre = (truth[:, 2:] + truth[:, :2]) / 2
     inside = ((x - centre[:, :1]).abs() < half[:, :1]) & ((y - centre[:, 1:]).abs() < half[:, 1:])
     iou = box_iou(truth, boxes)  # (N, A)

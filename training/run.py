@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import Card, save
+from models.card import Card
+from models.checkpoint import save
 from models.faces import CenterFace
 from models.network import Network
 from models.redaction import Redactor

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.card import Architecture
 from models.errors import BadConfiguration
-from models.network import Architecture, Network, points
+from models.network import Network
+from models.runtime import points
 from training.dataset import (
     DRAWERS,
     READERS,

@@ -105,17 +105,31 @@ def test_forty_hostile_files_end_counted_each_with_its_reason(store, settings, t
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_second_run_does_nothing_twice(store, settings, pictures):
+def test_a_second_run_does_nothing_twice_and_fills_a_lost_catalog(
+    store, settings, pictures, tmp_path
+):
     batch = Batch(store, settings, pictures)
     assert batch.run() > 0
-    before = [(i.key, i.etag, i.modified_at) for i in store.list("redacted")]
-    shards = [(i.key, i.etag, i.modified_at) for i in store.list("batches", batch.id)]
+
+    def written():
+        return [
+            (i.key, i.etag, i.modified_at)
+            for bucket, prefix in (("redacted", ""), ("batches", batch.id))
+            for i in store.list(bucket, prefix)
+        ]
+
+    before = written()
     assert batch.run() == 0
-    assert [(i.key, i.etag, i.modified_at) for i in store.list("redacted")] == before
-    assert [(i.key, i.etag, i.modified_at) for i in store.list("batches", batch.id)] == shards
+    assert written() == before
+    fresh = settings.model_copy(update={"catalog_url": f"sqlite:///{tmp_path / 'other.sqlite'}"})
+    again = Batch(store, fresh, pictures)
+    again.run()
+    assert written() == before
+    assert again.outcomes() == batch.outcomes()
+    first, second = ({e.id for _, e in b.catalog.events()} for b in (batch, again))
+    assert first == second
 
 
-@pytest.mark.usefixtures("ray_cluster")
 def test_the_same_pictures_submitted_again_are_the_same_batch(store, settings, pictures):
     first, second = Batch(store, settings, pictures), Batch(store, settings, pictures)
     assert first.id == second.id
@@ -134,20 +148,6 @@ def test_work_done_in_one_batch_is_not_done_again_in_another(store, settings, pi
     assert len(large.outcomes()) == len(pictures)
     ids = [event.id for _, event in large.catalog.events()]
     assert len(ids) == len(set(ids))
-
-
-@pytest.mark.usefixtures("ray_cluster")
-def test_a_catalog_lost_after_the_run_is_filled_again_from_the_store(
-    store, settings, pictures, tmp_path
-):
-    batch = Batch(store, settings, pictures)
-    batch.run()
-    fresh = settings.model_copy(update={"catalog_url": f"sqlite:///{tmp_path / 'other.sqlite'}"})
-    again = Batch(store, fresh, pictures)
-    again.run()
-    assert again.outcomes() == batch.outcomes()
-    first, second = ({e.id for _, e in b.catalog.events()} for b in (batch, again))
-    assert first == second
 
 
 class _Deadly(fleet._Worker):

@@ -51,9 +51,7 @@ def test_what_does_not_hold_is_refused(wrong, message):
 
 def test_wrong_dtype_is_refused():
     with pytest.raises(ValueError, match="float64"):
-        Detections(
-            np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.int64), ("a",), (5, 5)
-        )
+        Detections(np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.int64), ("a",), (5, 5))
 
 
 def test_named_keeps_one_class_with_its_states():

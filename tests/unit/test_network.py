@@ -4,10 +4,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.checkpoint import Card, build, read_card, read_weights, save
+from models.card import Architecture, Card, read_card, read_weights
+from models.checkpoint import build, save
 from models.errors import BadWeights
-from models.network import Architecture, Network, boxes_of, letterbox, points
-from models.runtime import Runtime
+from models.network import Network
+from models.runtime import Runtime, boxes_of, letterbox, points
 
 ARCHITECTURE = Architecture(
     ("container", "waste"), ("clean", "side_waste", "overflow"), ("dirty",), input_px=128
@@ -146,15 +147,17 @@ def test_weights_survive_storage_in_half_precision(folder):
 
 def test_points_are_cell_centres_of_all_levels():
     at = points(64)
-    assert at.shape == (8 * 8 + 4 * 4 + 2 * 2, 3)
-    assert at[0].tolist() == [4, 4, 8]
-    assert at[-1].tolist() == [48, 48, 32]
+    assert at.shape == (8 * 8 + 4 * 4 + 2 * 2, 8)
+    assert at[0].tolist() == [4, 4, 4, 4, -8, -8, 8, 8]
+    assert at[-1].tolist() == [48, 48, 48, 48, -32, -32, 32, 32]
 
 
 def test_distances_in_strides_become_boxes():
-    at = torch.tensor([[100.0, 60.0, 8.0]])
-    box = boxes_of(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), at)
-    assert box.tolist() == [[92, 44, 124, 92]]
+    at = np.array([[100, 60, 100, 60, -8, -8, 8, 8]], np.float32)
+    distances = np.array([[1, 2, 3, 4]], np.float32)
+    assert boxes_of(distances, at).tolist() == [[92, 44, 124, 92]]
+    same = boxes_of(torch.from_numpy(distances), torch.from_numpy(at))
+    assert same.tolist() == [[92, 44, 124, 92]]
 
 
 @settings(max_examples=40, deadline=None)

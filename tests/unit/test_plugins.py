@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import detectors, plugins
-from models.checkpoint import read_card
+from models.card import read_card
 from models.errors import UnknownPlugin
 from models.frame import Frame
 from models.redaction import redact

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import BadConfiguration
-from models.network import Dense, points
+from models.network import Dense
+from models.runtime import points
 from training.dataset import Sample, augment, read_waste
 from training.loss import loss
 
@@ -87,7 +88,7 @@ def test_the_loss_teaches_a_free_network_where_the_object_is():
         torch.stack(list(loss(out, [sample()], at).values())).sum().backward()
         optimizer.step()
     best = int(out.logits[0, :, 0].argmax())
-    reach = out.distances[0, best] * at[best, 2]
+    reach = out.distances[0, best] * at[best, 7]
     box = torch.cat([at[best, :2] - reach[:2], at[best, :2] + reach[2:]])
     assert out.logits[0, best, 0] > 0
     assert (box - torch.tensor([8.0, 8, 40, 40])).abs().max() < 3

@@ -1,0 +1,122 @@
+"""Weights are a record: a model card says what the safetensors file beside it is.
+
+The card is Markdown with YAML front matter, so that one file serves people and programs. It holds
+the architecture, the digest of the weights, licence, data, recipe and measured figures.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.errors import BadWeights
+
+SHIPPED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All it takes to rebuild a network.
+
+    Attributes:
+        names: object classes.
+        state_names: states of an object; empty where the task has none.
+        image_names: independent yes/no facts about the whole image.
+        input_px: side of the square input.
+        backbone: a timm model name.
+        channels: width of the pyramid and the heads.
+    """
+
+    names: tuple[str, ...]
+    state_names: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = ()
+    input_px: int = 512
+    backbone: str = "tf_efficientnet_lite0"
+    channels: int = 96
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Architecture":
+        """Inverse of `to_dict`."""
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+        }
+        return cls(**plain)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a model card."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a weights file is.
+
+    Attributes:
+        name: the detector's name.
+        architecture: how to rebuild the network.
+        digest: sha256 of the safetensors file.
+        min_score: class name → score from which a detection counts, chosen on validation.
+        calibration: image fact → (slope, offset) on its logit, fitted on validation (Platt 1999).
+        licence, data, recipe, metrics: provenance and measured figures, as plain values.
+    """
+
+    name: str
+    architecture: Architecture
+    digest: str
+    min_score: Mapping[str, float]
+    calibration: Mapping[str, tuple[float, float]]
+    licence: str
+    data: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        """`name@digest`: what observations and events carry.
+
+        The digest covers the thresholds and the calibration too: they change what is said.
+        """
+        calibration = {name: list(pair) for name, pair in self.calibration.items()}
+        decides = json.dumps([self.digest, dict(self.min_score), calibration], sort_keys=True)
+        return f"{self.name}@{hashlib.sha256(decides.encode()).hexdigest()[:12]}"
+
+
+def read_card(name: str, folder: Path = SHIPPED) -> Card:
+    """The card of `name` in `folder`.
+
+    Raises:
+        BadWeights: no card, or one that cannot be read.
+    """
+    path = folder / f"{name}.md"
+    try:
+        front = yaml.safe_load(path.read_text(encoding="utf-8").split("---\n", 2)[1])
+        return Card(
+            **front
+            | {
+                "architecture": Architecture.from_dict(front["architecture"]),
+                "calibration": {k: (v[0], v[1]) for k, v in front["calibration"].items()},
+            }
+        )
+    except (OSError, IndexError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise BadWeights(
+            f"no readable model card {path.name}: train it with `vigie train {name}`"
+        ) from error
+
+
+def read_weights(card: Card, folder: Path = SHIPPED) -> bytes:
+    """The safetensors file that `card` describes.
+
+    Raises:
+        BadWeights: it is missing, or another file.
+    """
+    try:
+        data = (folder / f"{card.name}.safetensors").read_bytes()
+    except OSError as error:
+        raise BadWeights(f"{card.name}.safetensors is missing beside its card") from error
+    if hashlib.sha256(data).hexdigest() != card.digest:
+        raise BadWeights(f"{card.name}.safetensors is not the file that its card describes")
+    return data
