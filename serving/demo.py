@@ -26,7 +26,7 @@ from training.dataset import READERS
 _ROOT = Path(__file__).parents[1]
 _SITE = _ROOT / "examples" / "port-quay.yaml"
 _DRAWN = 96
-_SEED = 7
+SEED = 7
 _SHOWN = 12
 
 
@@ -98,7 +98,7 @@ def _real_pictures(folder: Path) -> Path | None:
 
 def _drawn_pictures(folder: Path, console: Console) -> Path:
     for key, scene in track(
-        scenes.town(_SEED, _DRAWN), total=_DRAWN, description="drawing a town", console=console
+        scenes.town(SEED, _DRAWN), total=_DRAWN, description="drawing a town", console=console
     ):
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
