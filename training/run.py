@@ -21,7 +21,7 @@ from training.train import train
 LICENCE = "Apache-2.0"
 DATA = {
     "waste": "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
-    "(MIT), Korean waste bags (CC BY 4.0)"
+    "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
 }
 
 

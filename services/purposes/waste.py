@@ -122,10 +122,10 @@ def _overflow(
 def need(states: Mapping[str, float], waste_beside: float) -> float:
     """Probability that a container needs attention: its own look, and waste found beside it.
 
-    The two are averaged because they err apart: the look of a full container is rare in the
-    training data, and a bag beside it may be missed.
+    Either is enough (noisy-or): a full container may have nothing beside it, and a bag beside it
+    does not change its look.
     """
-    return (1 - states["clean"] + waste_beside) / 2
+    return 1 - states["clean"] * (1 - waste_beside)
 
 
 def _waste_beside(box: NDArray[np.float32], waste: Detections) -> float:

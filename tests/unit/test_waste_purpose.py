@@ -80,7 +80,7 @@ def by_quantity(observations):
 def test_a_container_at_its_place_is_matched_by_id():
     (one,) = by_quantity(waste.measure(view([AT_HOME], [0], [FULL])))["waste.overflow"]
     assert one.asset == "urn:vigie:t:s:C-1"
-    assert one.value == pytest.approx((0.9 + 0.0) / 2)
+    assert one.value == pytest.approx(0.9)
     assert one.detail["overflow"] == pytest.approx(0.8)
     assert one.evidence.polygon == ((50, 50), (80, 50), (80, 90), (50, 90))
 
@@ -91,8 +91,8 @@ def test_waste_beside_it_raises_the_probability_and_waste_elsewhere_does_not():
     states = [CLEAN, [1, 0, 0]]
     (beside,) = by_quantity(waste.measure(view([AT_HOME, near], [0, 1], states)))["waste.overflow"]
     (apart,) = by_quantity(waste.measure(view([AT_HOME, far], [0, 1], states)))["waste.overflow"]
-    assert beside.value == pytest.approx((0.1 + 0.8) / 2)
-    assert apart.value == pytest.approx(0.1 / 2)
+    assert beside.value == pytest.approx(1 - 0.9 * 0.2)
+    assert apart.value == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
