@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
@@ -74,8 +75,12 @@ class Eyes:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """`name@digest` of all that decides what is said of an image."""
-        return (self.redactor.model, *sorted(d.model for d in self.detectors.values()))
+        """`name@digest` of all that decides what is said of an image.
+
+        Vigie's own version is part of it: how detections become observations changes with it.
+        """
+        found = sorted(d.model for d in self.detectors.values())
+        return (self.redactor.model, *found, f"vigie@{version('vigie')}")
 
     def see(
         self,
