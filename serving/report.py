@@ -85,7 +85,11 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         redacted=counts["redacted"],
         courses=_courses(outcomes, events, site),
         events=Counter(event.type.removeprefix("vigie.") for event in events).most_common(),
-        changes=[_change(event, site) for event in events if ".overflow." in event.type],
+        changes=[
+            _change(event, site)
+            for event in sorted(events, key=lambda e: (e.time, e.subject))
+            if ".overflow." in event.type
+        ],
         timings=_timings(outcomes),
         dirty=_histogram([o.facts["dirty"] for o in outcomes if "dirty" in o.facts]),
     )
