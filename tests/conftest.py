@@ -1,12 +1,19 @@
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from services import embedded, s3
 from services.settings import Endpoint
 from services.storage import BUCKETS, Store
+
+# No timed assertions: shared machines are slow at times. CI draws the same examples each time, so
+# that it fails for what changed.
+settings.register_profile("vigie", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("vigie")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
