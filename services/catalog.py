@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Engine, Index, String, create_engine, event, func, select
@@ -108,9 +109,12 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self._where = url.rsplit("@", maxsplit=1)[-1]  # never the password
-        with self._errors():
-            self._engine = _engine(url)
-            Base.metadata.create_all(self._engine)
+        try:
+            with self._errors():
+                self._engine = _engine(url)
+                Base.metadata.create_all(self._engine)
+        except OSError as error:
+            raise CatalogError(f"catalog {self._where}: {error.strerror}") from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -269,6 +273,8 @@ class Catalog:
 def _engine(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            Path(engine.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
         @event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _: Any) -> None:

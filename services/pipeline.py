@@ -266,5 +266,5 @@ def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Setti
     """
     wanted = purposes_of(site, purposes)
     detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
-    eyes = open_eyes(detectors, settings.state_dir / "cache", settings.precision)
+    eyes = open_eyes(detectors, settings.cache, settings.precision)
     return Line(store, site, eyes, wanted)

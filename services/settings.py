@@ -121,6 +121,15 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def cache(self) -> Path:
+        """Folder for exported networks, in the private state folder.
+
+        Raises:
+            BadConfiguration: the state folder cannot be made, or is open to others.
+        """
+        return private_folder(self.state_dir) / "cache"
+
+    @property
     def endpoint(self) -> Endpoint:
         """The object store to use: the one set, else the embedded one recorded by `vigie up`.
 

@@ -317,7 +317,7 @@ def _look(source: Path, target: Path | None, detectors: Sequence[str], as_json: 
 
     settings = Settings()
     pairs = pictures_in(source, target)
-    eyes = open_eyes(detectors, settings.state_dir / "cache", settings.precision)
+    eyes = open_eyes(detectors, settings.cache, settings.precision)
     table = _table("file", "status", "covered", *(["found", "dirty"] if detectors else []))
     quarantined = 0
     with _progress(as_json) as bar:

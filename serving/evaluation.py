@@ -35,7 +35,7 @@ def evaluate_detector(
     card = read_card(name)
     samples = READERS[name](data, split)
     if batch is None:
-        runtime = Runtime(name, cache=settings.state_dir / "cache", precision=settings.precision)
+        runtime = Runtime(name, cache=settings.cache, precision=settings.precision)
         scored = score(samples, Redactor([CenterFace()]), runtime)
     else:
         catalog = Catalog(settings.catalog_url)

@@ -18,8 +18,7 @@ SITE = ROOT / "examples" / "port-quay.yaml"
 @pytest.fixture
 def vigie(tmp_path):
     """Run the command with a private state folder; gives the finished process."""
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
+    state = tmp_path / "state"  # made by the first command that needs it
 
     def run(*arguments, **environment):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("VIGIE_")}
@@ -123,6 +122,7 @@ def test_detect_adds_detections_and_dirty(vigie, tmp_path):
     picture(tmp_path / "a.jpg")
     done = vigie("detect", "waste", tmp_path / "a.jpg", "--json")
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
     (row,) = map(json.loads, done.stdout.splitlines())
     assert set(row) == {
         "file", "status", "reason", "width", "height", "regions", "detections", "dirty",

@@ -278,7 +278,7 @@ def test_random_bytes_give_a_frame_or_bad_image(data: bytes, magic: bytes) -> No
     only_bad_images(magic + data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     name=st.sampled_from(GOOD),
     changes=st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), max_size=8),

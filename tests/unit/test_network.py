@@ -160,7 +160,7 @@ def test_distances_in_strides_become_boxes():
     assert same.tolist() == [[92, 44, 124, 92]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_letterbox_keeps_the_whole_picture(height, width):
     picture = np.full((height, width, 3), 200, np.uint8)

@@ -400,7 +400,7 @@ def sites(draw):
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sites())
 def test_a_site_survives_yaml_json_and_python(fields):
     site = parse_site(yaml.safe_dump(fields, allow_unicode=True), "s.yaml")
@@ -413,7 +413,7 @@ def test_a_site_survives_yaml_json_and_python(fields):
     assert all(one == site and one.digest == site.digest for one in again)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stars(), st.data())
 def test_an_outline_is_refused_once_two_sides_cross(star, data):
     def site(outline):
@@ -429,7 +429,7 @@ def test_an_outline_is_refused_once_two_sides_cross(star, data):
         site(corners)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text("ab/", max_size=5), min_size=1, max_size=6), st.text("ab/.", max_size=9))
 def test_the_camera_of_a_key_has_the_longest_prefix(stems, key):
     prefixes = sorted({f"a{stem}/" for stem in stems})

@@ -96,7 +96,7 @@ def test_the_loss_teaches_a_free_network_where_the_object_is():
     assert out.image[0, 0] > 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1))
 def test_augmented_boxes_stay_on_what_they_bound(seed):
     picture = np.full((120, 160, 3), (0, 0, 255), np.uint8)
