@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def train(
     torch.manual_seed(recipe.seed)
     real = [s.read(recipe.input_px * 5 // 4) for s in READERS[recipe.name](data, "train")]
     drawn: list[Sample] = []
-    architecture = ARCHITECTURES[recipe.name]
+    architecture = replace(ARCHITECTURES[recipe.name], input_px=recipe.input_px)
     network = Network(architecture)
     load_imagenet(network)
     _freeze(network, recipe.frozen_stages)

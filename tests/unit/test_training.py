@@ -1,16 +1,20 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from models.errors import BadConfiguration
 from models.network import Dense
 from models.runtime import points
-from training.dataset import Sample, augment, read_waste
+from training.dataset import Sample, augment, draw_waste, read_waste
 from training.loss import loss
+from training.recipe import WASTE
+from training.train import train
 
 SIDE = 64
 
@@ -162,3 +166,32 @@ def test_the_container_far_from_the_waste_is_clean(tmp_path):
 def test_a_missing_data_folder_says_what_to_give(tmp_path):
     with pytest.raises(BadConfiguration, match="waste data folder"):
         read_waste(tmp_path, "train")
+
+
+def test_training_resumes_where_it_stopped_and_drawn_scenes_join(tmp_path):
+    data, checkpoint = tmp_path / "data", tmp_path / "checkpoint"
+    data.mkdir()
+    images, annotations = [], []
+    for i, one in enumerate(draw_waste(4, 1)):
+        Image.fromarray(one.pixels).save(data / f"{i}.jpg")
+        height, width = one.pixels.shape[:2]
+        images.append(
+            {"id": i, "file_name": f"{i}.jpg", "width": width, "height": height}
+            | {"source": "drawn", "state": "side_waste", "dirty": True, "boxes": "reviewed"}
+        )
+        for (x1, y1, x2, y2), label in zip(one.boxes.tolist(), one.labels.tolist(), strict=True):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            annotations.append({"image_id": i, "category_id": label + 1, "bbox": box})
+    (data / "train.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    recipe = replace(WASTE, batch=2, train_px=96, input_px=96, drawn=2, drawn_from=1, epochs=3)
+    told = []
+    first = train(recipe, data, checkpoint, epochs=1, progress=told.append)
+    again = train(recipe, data, checkpoint, progress=told.append)
+    assert [entry["epoch"] for entry in told] == [1, 2, 3]
+    assert all(np.isfinite(entry["what"]) for entry in told)
+    log = (checkpoint / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3]
+    frozen, learnt = "backbone.conv_stem.weight", "heads.0.logits.weight"
+    before, after = first.state_dict(), again.state_dict()
+    assert torch.equal(before[frozen], after[frozen])
+    assert not torch.equal(before[learnt], after[learnt])
