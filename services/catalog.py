@@ -23,6 +23,8 @@ from services.events import Event
 from services.judgement import State
 from services.outcome import Outcome
 
+_PAGE = 1000  # events read at once
+
 
 class Base(DeclarativeBase):
     """Tables of the catalog."""
@@ -109,18 +111,15 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self._where = url.rsplit("@", maxsplit=1)[-1]  # never the password
-        try:
-            with self._errors():
-                self._engine = _engine(url)
-                Base.metadata.create_all(self._engine)
-        except OSError as error:
-            raise CatalogError(f"catalog {self._where}: {error.strerror}") from error
+        with self._errors():
+            self._engine = _engine(url)
+            Base.metadata.create_all(self._engine)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise CatalogError(f"catalog {self._where}: {cause}") from error
 
@@ -247,16 +246,19 @@ class Catalog:
                 row.finished = row.finished or _now()
         return fresh
 
-    def events(
-        self, after: int = 0, batch: str | None = None, limit: int = 1000
-    ) -> list[tuple[int, Event]]:
-        """Events with a position above `after`, in order, at most `limit`."""
-        query = select(EventRow).where(EventRow.position > after)
+    def events(self, after: int = 0, batch: str | None = None) -> Iterator[tuple[int, Event]]:
+        """Position and event, in order, of all above `after`; read page by page."""
+        query = select(EventRow).order_by(EventRow.position).limit(_PAGE)
         if batch is not None:
             query = query.where(EventRow.batch == batch)
-        with self._transaction() as session:
-            rows = session.scalars(query.order_by(EventRow.position).limit(limit))
-            return [(row.position, Event.model_validate(row.body)) for row in rows]
+        while True:
+            with self._transaction() as session:
+                rows = session.scalars(query.where(EventRow.position > after)).all()
+                page = [(row.position, Event.model_validate(row.body)) for row in rows]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
 
     def cursor(self, sink: str) -> int:
         """The position up to which `sink` has been served; 0 at first."""

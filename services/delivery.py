@@ -4,6 +4,7 @@ Ids are deterministic, so a consumer that sees an event twice drops the second b
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from models import plugins
 from services import sinks
 from services.catalog import Catalog
 from services.events import Event
+
+_AT_ONCE = 500  # what a sink gets in one call, and at most gets again after a crash
 
 
 class Sink(Protocol):
@@ -27,10 +30,9 @@ def deliver(catalog: Catalog, url: str) -> int:
         BadConfiguration: the sink refuses its URL, or cannot be written.
     """
     sink = cast(Sink, plugins.load(sinks, urlsplit(url).scheme).open_sink(url))
-    position, sent = catalog.cursor(url), 0
-    while rows := catalog.events(position):
-        sink.send([event for _, event in rows])
-        position = rows[-1][0]
-        catalog.advance(url, position)
-        sent += len(rows)
+    waiting, sent = catalog.events(catalog.cursor(url)), 0
+    while some := list(islice(waiting, _AT_ONCE)):
+        sink.send([event for _, event in some])
+        catalog.advance(url, some[-1][0])
+        sent += len(some)
     return sent

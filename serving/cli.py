@@ -238,15 +238,13 @@ def events(
     catalog = Catalog(Settings().catalog_url)
     chosen = catalog.batch(batch).batch if batch else None
     table = _table("position", "time (UTC)", "type", "subject", "value")
-    while rows := catalog.events(after, chosen):
-        after = rows[-1][0]
-        for position, event in rows:
-            if kind and kind not in event.type:
-                continue
-            if as_json:
-                sys.stdout.write(event.json_line() + "\n")
-            else:
-                table.add_row(str(position), *event_cells(event))
+    for position, event in catalog.events(after, chosen):
+        if kind and kind not in event.type:
+            continue
+        if as_json:
+            sys.stdout.write(event.json_line() + "\n")
+        else:
+            table.add_row(str(position), *event_cells(event))
     if not as_json:
         out.print(table)
 

@@ -125,11 +125,7 @@ def _store(settings: Settings, console: Console) -> Iterator[Store]:
 
 def _show_events(catalog: Catalog, batch: str, console: Console) -> None:
     """A table of events: changes of state first, then the most sure observations."""
-    events = []
-    after = 0
-    while rows := catalog.events(after, batch):
-        events += [event for _, event in rows]
-        after = rows[-1][0]
+    events = [event for _, event in catalog.events(batch=batch)]
     loud = [e for e in events if not e.type.startswith("vigie.observation.")]
     quiet = [e for e in events if e.type.startswith("vigie.observation.") and e.data["value"]]
     quiet.sort(key=lambda e: -e.data["value"])

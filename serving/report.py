@@ -63,7 +63,7 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
     manifest = read_manifest(store, batch)
     site = manifest.read_site()
     outcomes = catalog.outcomes(batch)
-    events = _events(catalog, batch)
+    events = [event for _, event in catalog.events(batch=batch)]
     page = Environment(
         loader=PackageLoader("serving", "templates"),
         autoescape=select_autoescape(default=True),
@@ -98,15 +98,6 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         path.write_text(html, encoding="utf-8")
     except OSError as error:
         raise BadConfiguration(f"cannot write the report {path}: {error.strerror}") from error
-
-
-def _events(catalog: Catalog, batch: str) -> list[Event]:
-    events: list[Event] = []
-    after = 0
-    while rows := catalog.events(after, batch):
-        events += [event for _, event in rows]
-        after = rows[-1][0]
-    return events
 
 
 def _local(time: Any, site: Site) -> str:

@@ -64,7 +64,7 @@ def test_a_repeat_is_harmless(catalog):
     events = events_of(*done)
     assert catalog.finish("b1", {}, events) == 2
     assert catalog.finish("b1", {}, events) == 0
-    assert len(catalog.events()) == 2
+    assert len(list(catalog.events())) == 2
 
 
 def test_work_done_in_another_batch_is_found(catalog):
@@ -86,7 +86,7 @@ def test_a_failed_transaction_leaves_nothing(catalog):
     bad = good[0].model_copy(update={"id": None})  # the database refuses it
     with pytest.raises(CatalogError):
         catalog.finish("b1", {("urn:x", "q"): State(sequence=1)}, [*good, bad])
-    assert catalog.events() == []
+    assert list(catalog.events()) == []
     assert catalog.state("urn:x", "q") == State()
 
 
@@ -115,6 +115,14 @@ def test_a_file_sink_gets_every_event_once_and_in_order(catalog, tmp_path):
     assert deliver(catalog, url) == 0
     lines = (tmp_path / "out/events.jsonl").read_text().splitlines()
     assert [Event.model_validate_json(line) for line in lines] == first + second
+
+
+def test_more_events_than_a_page_come_in_order_and_all(catalog, monkeypatch):
+    monkeypatch.setattr("services.catalog._PAGE", 3)
+    everything = events_of(*(outcome(f"{i:02d}") for i in range(10)))
+    catalog.finish("b1", {}, everything)
+    assert [event for _, event in catalog.events()] == everything
+    assert [event for _, event in catalog.events(after=4)] == everything[4:]
 
 
 def test_two_sinks_have_their_own_cursors(catalog, tmp_path):

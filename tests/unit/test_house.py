@@ -17,6 +17,7 @@ from serving.cli import app
 ROOT = Path(__file__).parents[2]
 ROOMS = ("models", "services", "training", "serving")
 SOURCES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 DOCS = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -42,7 +43,7 @@ def test_every_command_has_an_example():
         assert f"vigie {name}" in (command.help or ""), f"`vigie {name} --help` has no example"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_is_long_without_its_reason(path):
     lines = len(path.read_text().splitlines())
     assert lines <= 300 or str(path.relative_to(ROOT)) in CONTRIBUTING
