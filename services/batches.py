@@ -54,6 +54,19 @@ class Manifest(Wire):
         return [self.items[i : i + size] for i in range(0, len(self.items), size)]
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Every file below `folder`, sorted, hidden ones left out.
+
+    Raises:
+        BadConfiguration: there is none.
+    """
+    found = sorted(p for p in folder.rglob("*") if p.is_file())
+    seen = [p for p in found if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
+    if not seen:
+        raise BadConfiguration(f"no files in {folder}")
+    return seen
+
+
 def upload(
     store: Store,
     folder: Path,
@@ -69,13 +82,10 @@ def upload(
     """
     if not folder.is_dir():
         raise BadConfiguration(f"{folder} is not a folder of pictures")
-    below = {p: p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
-    files = sorted(p for p, path in below.items() if not any(n.startswith(".") for n in path.parts))
-    if not files:
-        raise BadConfiguration(f"no files in {folder}")
+    files = files_below(folder)
     keys = []
     for number, path in enumerate(files, 1):
-        key = prefix + below[path].as_posix()
+        key = prefix + path.relative_to(folder).as_posix()
         data = path.read_bytes()
         kind = guess_type(path.name)[0] or "application/octet-stream"
         try:

@@ -148,8 +148,9 @@ def run(
         BatchError: the batch was submitted for other models.
     """
     store = Store.connect(settings)
-    site = manifest.read_site()
-    line = open_line(store, site, manifest.purposes, settings)  # also exports the networks, once
+    line = open_line(
+        store, manifest.read_site(), manifest.purposes, settings
+    )  # also exports the networks, once
     batches.check_models(manifest, line.eyes.models)
     shards = [Shard(n, items) for n, items in enumerate(manifest.shards)]
     committed = set(batches.committed_shards(store, batch))
@@ -161,8 +162,9 @@ def run(
         if shard.number in committed:
             continue
         # The same work may be done already, in another batch: its outcome holds here too.
-        known = catalog.done([line.work(item) for item in shard.items])
-        done = {i.key: known[w] for i in shard.items if (w := line.work(i)) in known}
+        works = {item.key: line.work(item) for item in shard.items}
+        known = catalog.done(list(works.values()))
+        done = {key: known[work] for key, work in works.items() if work in known}
         pending[shard.number] = done
         rest = tuple(item for item in shard.items if item.key not in done)
         if rest:
@@ -196,10 +198,11 @@ def _work(
     remote = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Worker)
 
     def hire(number: int) -> list[Any]:
-        hired = [
-            remote.remote(settings, manifest.read_site(), manifest.purposes) for _ in range(number)
-        ]
-        _answer([worker.prepare.remote() for worker in hired])
+        hired = [remote.remote(settings, line.site, manifest.purposes) for _ in range(number)]
+        try:
+            _answer([worker.prepare.remote() for worker in hired])
+        except RayActorError as error:
+            raise BatchError("a worker died while it loaded its models: run again") from error
         return hired
 
     run = _Run(hire(count), plan.waiting)

@@ -15,9 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models import detectors as detector_plugins
 from models import plugins
 from models.detections import Detections
@@ -31,11 +28,12 @@ from services import purposes as purpose_plugins
 from services.events import Wire, work_key
 from services.outcome import Outcome, described
 from services.settings import Settings
-from services.sites import Camera, Site
+from services.sites import Site
 from services.storage import Store
 from services.view import Purpose, View
 
 LIMITS = Limits()
+_VERSION = f"vigie@{version('vigie')}"
 
 
 class Item(Wire):
@@ -80,7 +78,7 @@ class Eyes:
         Vigie's own version is part of it: how detections become observations changes with it.
         """
         found = sorted(d.model for d in self.detectors.values())
-        return (self.redactor.model, *found, f"vigie@{version('vigie')}")
+        return (self.redactor.model, *found, _VERSION)
 
     def see(
         self,
@@ -110,7 +108,8 @@ class Eyes:
                 limits=LIMITS,
             )
         with stages.of("redact"):
-            zones = _zones(camera, frame.pixels) if camera else ()
+            size_hw = frame.pixels.shape[:2]
+            zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
             redacted = self.redactor(frame, zones)
             del frame  # nothing below may see it
         with stages.of("detect"):
@@ -218,13 +217,6 @@ class Line:
         )
 
 
-def _zones(camera: Camera, pixels: NDArray[np.uint8]) -> list[list[tuple[float, float]]]:
-    """The camera's private zones in px of this picture."""
-    height, width = pixels.shape[:2]
-    sx, sy = width / camera.size_wh[0], height / camera.size_wh[1]
-    return [[(x * sx, y * sy) for x, y in zone] for zone in camera.private_zones]
-
-
 def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
     """The purpose plug-ins `names`.
 
@@ -234,6 +226,15 @@ def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
     for name in names:
         site.require_purpose(name)
     return {name: cast(Purpose, plugins.load(purpose_plugins, name)) for name in names}
+
+
+def open_redactor() -> Redactor:
+    """The redactor that everything published goes through.
+
+    Raises:
+        BadWeights: weights are missing or damaged.
+    """
+    return Redactor([CenterFace()])
 
 
 def open_eyes(detectors: Sequence[str], cache: Path, precision: Precision) -> Eyes:
@@ -249,7 +250,7 @@ def open_eyes(detectors: Sequence[str], cache: Path, precision: Precision) -> Ey
         BadWeights: weights are missing or damaged.
     """
     return Eyes(
-        Redactor([CenterFace()]),
+        open_redactor(),
         {
             name: plugins.load(detector_plugins, name).load(cache=cache, precision=precision)
             for name in sorted(set(detectors))

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -126,6 +127,13 @@ class Camera(Part):
     private_zones: tuple[Outline, ...] = Field(
         default=(), examples=[[[[0, 0], [200, 0], [200, 90], [0, 90]]]]
     )
+
+    def scaled(
+        self, outline: Sequence[tuple[float, float]], size_hw: tuple[int, ...]
+    ) -> list[tuple[float, float]]:
+        """An outline drawn at `size_wh`, in px of a picture of this height and width."""
+        x_scale, y_scale = size_hw[1] / self.size_wh[0], size_hw[0] / self.size_wh[1]
+        return [(x * x_scale, y * y_scale) for x, y in outline]
 
     def captured_at(self, key: str, local: ZoneInfo) -> datetime | None:
         """The capture time, UTC, that `key_time` finds in `key` after the prefix.

@@ -39,9 +39,8 @@ class View:
     def outline(self, asset: Asset) -> NDArray[np.float32]:
         """The asset's outline (N, 2) in px of this frame, scaled from the size it was drawn in."""
         assert self.camera is not None
-        height, width = self.frame.pixels.shape[:2]
-        scale = np.divide((width, height), self.camera.size_wh)
-        return (np.asarray(asset.views[self.camera.id]) * scale).astype(np.float32)
+        drawn = asset.views[self.camera.id]
+        return np.array(self.camera.scaled(drawn, self.frame.pixels.shape[:2]), np.float32)
 
     def observe(
         self,

@@ -7,11 +7,10 @@ import numpy as np
 from models.card import read_card
 from models.detections import Detections
 from models.errors import BatchError
-from models.faces import CenterFace
-from models.redaction import Redactor
 from models.runtime import Runtime
 from services.catalog import Catalog
 from services.outcome import Outcome
+from services.pipeline import open_redactor
 from services.settings import Settings
 from training.dataset import READERS
 from training.evaluate import Figure, Scored, figures, score
@@ -36,7 +35,7 @@ def evaluate_detector(
     samples = READERS[name](data, split)
     if batch is None:
         runtime = Runtime(name, cache=settings.cache, precision=settings.precision)
-        scored = score(samples, Redactor([CenterFace()]), runtime)
+        scored = score(samples, open_redactor(), runtime)
     else:
         catalog = Catalog(settings.catalog_url)
         outcomes = {
@@ -45,7 +44,7 @@ def evaluate_detector(
             if o.status == "redacted"
         }
         scored = [
-            Scored(s, _found(outcomes[s.path.name], card.architecture.names), bool(s.night))
+            Scored(s, _found(outcomes[s.path.name], card.architecture.names), s.night)
             for s in samples
             if s.path is not None and s.path.name in outcomes
         ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import BadConfiguration, BadImage, RedactionFailed
+from services.batches import files_below
 from services.outcome import described
 from services.pipeline import LIMITS, Eyes
 
@@ -32,23 +33,19 @@ def pictures_in(source: Path, target: Path | None) -> list[tuple[Path, Path | No
     if source.is_dir():
         if target is not None and target.is_file():
             raise BadConfiguration(f"{target} is a file, but {source} is a folder")
-        found = sorted(p for p in source.rglob("*") if p.is_file() and not _hidden(p, source))
-        pairs = [(p, target / _jpeg(p.relative_to(source)) if target else None) for p in found]
+        pairs = [
+            (p, target / _jpeg(p.relative_to(source)) if target else None)
+            for p in files_below(source)
+        ]
     elif source.is_file():
         inside = target / _jpeg(Path(source.name)) if target and target.is_dir() else target
         pairs = [(source, inside)]
     else:
         raise BadConfiguration(f"{source}: no such file or folder")
-    if not pairs:
-        raise BadConfiguration(f"no files in {source}")
     originals = {p.resolve() for p, _ in pairs}
     if any(out is not None and out.resolve() in originals for _, out in pairs):
         raise BadConfiguration("the output would overwrite an original: choose another folder")
     return pairs
-
-
-def _hidden(path: Path, below: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(below).parts)
 
 
 def _jpeg(path: Path) -> Path:

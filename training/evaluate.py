@@ -33,12 +33,12 @@ class Scored:
     Attributes:
         sample: the truth.
         found: detections, with scores from nearly zero up for a full precision curve.
-        night: as labelled, else by how dark the picture is.
+        night: as labelled, else by how dark the picture is; None where nobody looked.
     """
 
     sample: Sample
     found: Detections
-    night: bool
+    night: bool | None
 
     def scores_class(self, label: int) -> bool:
         """Whether the labels allow to count this class's hits and misses here."""
@@ -152,9 +152,10 @@ def figures(
     """Every figure for all images, by source, and by day and night within a source."""
     groups: dict[str, list[Scored]] = {"all": list(scored)}
     for image in scored:
-        light = "night" if image.night else "day"
-        for group in (image.sample.source, f"{image.sample.source}, {light}"):
-            groups.setdefault(group, []).append(image)
+        groups.setdefault(image.sample.source, []).append(image)
+        if image.night is not None:
+            light = "night" if image.night else "day"
+            groups.setdefault(f"{image.sample.source}, {light}", []).append(image)
     table: dict[str, dict[str, Figure]] = {}
     for group, images in sorted(groups.items()):
         row: dict[str, Figure] = {}

@@ -9,10 +9,9 @@ import numpy as np
 
 from models.card import Card
 from models.checkpoint import save
-from models.faces import CenterFace
 from models.network import Network
-from models.redaction import Redactor
 from models.runtime import Runtime
+from services.pipeline import open_redactor
 from training.dataset import READERS
 from training.evaluate import best_threshold, facts_of, figures, platt, score
 from training.recipe import Recipe
@@ -58,7 +57,7 @@ def finish(network: Network, recipe: Recipe, data: Path, folder: Path) -> Card:
     )
     save(network, card, folder)
     samples = READERS[recipe.name](data, "val")
-    scored = score(samples, Redactor([CenterFace()]), Runtime(recipe.name, folder=folder))
+    scored = score(samples, open_redactor(), Runtime(recipe.name, folder=folder))
     calibration = {}
     for index, fact in enumerate(architecture.image_names):
         p, truth = facts_of(scored, fact, index)
@@ -70,7 +69,7 @@ def finish(network: Network, recipe: Recipe, data: Path, folder: Path) -> Card:
         calibration=calibration,
     )
     save(network, card, folder)
-    scored = score(samples, Redactor([CenterFace()]), Runtime(recipe.name, folder=folder))
+    scored = score(samples, open_redactor(), Runtime(recipe.name, folder=folder))
     table = figures(scored, architecture.names, architecture.image_names)
     metrics = {
         f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
