@@ -8,12 +8,15 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "build" / "bench"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+_LOWER_IS_BETTER = ("ms", "% re-identified")
 
 
 def machine() -> str:
@@ -39,13 +42,37 @@ def milliseconds(call: Callable[[], object], rounds: int = 20) -> float:
     return statistics.median(times) * 1000
 
 
-def record(name: str, value: float, unit: str, peer: str, peer_value: float, what: str) -> None:
+def rate(parts: Sequence[float], wholes: Sequence[float]) -> tuple[float, float, float]:
+    """Σ parts / Σ wholes with its 95 % percentile bootstrap interval over images (Efron 1979)."""
+    pairs = np.array([parts, wholes], np.float64)  # (2, images)
+    drawn = np.random.default_rng(0).integers(0, len(parts), (1000, len(parts)))
+    sums = pairs[:, drawn].sum(2)
+    rates = sums[0] / np.where(sums[1] > 0, sums[1], np.nan)
+    low, high = np.nanpercentile(rates, [2.5, 97.5])
+    return float(pairs[0].sum() / pairs[1].sum()), float(low), float(high)
+
+
+def percent(figure: tuple[float, float, float]) -> str:
+    """A rate with its interval, as tables show it."""
+    return "{:.1f} % ({:.1f}–{:.1f})".format(*(100 * value for value in figure))
+
+
+def record(
+    name: str,
+    value: float,
+    unit: str,
+    peer: str,
+    peer_value: float,
+    what: str,
+    details: Mapping[str, object] | None = None,
+) -> None:
     """Write one figure beside its peer, measured in the same run.
 
-    `ratio` says how many times better ours is: lower is better for ms, higher for anything a
-    second.
+    `ratio` says how many times better ours is: lower is better for ms and for people found,
+    higher for anything a second. It is null where the lower figure is zero. `details` is what
+    else was measured, in plain values.
     """
-    better = peer_value / value if unit == "ms" else value / peer_value
+    good, bad = (peer_value, value) if unit in _LOWER_IS_BETTER else (value, peer_value)
     figure = {
         "name": name,
         "what": what,
@@ -53,12 +80,19 @@ def record(name: str, value: float, unit: str, peer: str, peer_value: float, wha
         "unit": unit,
         "peer": peer,
         "peer_value": round(peer_value, 2),
-        "ratio": round(better, 2),
+        "ratio": round(good / bad, 2) if bad else None,
         "machine": machine(),
     }
+    if details:
+        figure["details"] = details
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps(figure, indent=2) + "\n")
-    print(f"{what}: {value:.1f} {unit}, {peer}: {peer_value:.1f} {unit}, {better:.2f}×")
+    (FOLDER / f"{name}.json").write_text(json.dumps(figure, indent=2, ensure_ascii=False) + "\n")
+    ratio = _times(figure["ratio"])
+    print(f"{what}: {value:.1f} {unit}, {peer}: {peer_value:.1f} {unit}, {ratio}")
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}×"
 
 
 def write_table() -> None:
@@ -69,7 +103,7 @@ def write_table() -> None:
     rows = ["| what | Vigie | peer | ratio |", "|---|---|---|---|"]
     rows += [
         f"| {f['what']} | {f['value']} {f['unit']} | {f['peer']}: {f['peer_value']} {f['unit']} "
-        f"| {f['ratio']}× |"
+        f"| {_times(f['ratio'])} |"
         for f in figures
     ]
     rows += ["", f"Measured on {figures[0]['machine']}; `make bench docs` measures again."]

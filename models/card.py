@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -26,9 +26,10 @@ class Architecture:
         names: object classes.
         state_names: states of an object; empty where the task has none.
         image_names: independent yes/no facts about the whole image.
-        input_px: side of the square input.
+        input_px: side of the square input; 0 where any size will do.
         backbone: a timm model name.
         channels: width of the pyramid and the heads.
+        kind: points (`models.network`) or heatmap (`models.heatmap`).
     """
 
     names: tuple[str, ...]
@@ -37,6 +38,7 @@ class Architecture:
     input_px: int = 512
     backbone: str = "tf_efficientnet_lite0"
     channels: int = 96
+    kind: Literal["points", "heatmap"] = "points"
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Architecture":

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from models.card import Card, read_card
 from models.errors import BadWeights
+from models.heatmap import HeatNetwork
 from models.network import Network
 
 
-def save(network: Network, card: Card, folder: Path) -> Card:
+def save(network: Network | HeatNetwork, card: Card, folder: Path) -> Card:
     """Write `<name>.safetensors` and `<name>.md` to `folder`; gives the card with its digest.
 
     Convolutions are stored in float16 (their rounding is far below the noise of training);
@@ -49,13 +50,14 @@ def save(network: Network, card: Card, folder: Path) -> Card:
     return read_card(card.name, folder)
 
 
-def build(card: Card, weights: bytes) -> Network:
+def build(card: Card, weights: bytes) -> Network | HeatNetwork:
     """The network of a card with its weights, in evaluation mode.
 
     Raises:
         BadWeights: the weights do not fit the architecture.
     """
-    network = Network(card.architecture)
+    kind = HeatNetwork if card.architecture.kind == "heatmap" else Network
+    network = kind(card.architecture)
     tensors: dict[str, Tensor] = {k: v.float() for k, v in load_tensors(weights).items()}
     missing, foreign = network.load_state_dict(tensors, strict=False)
     if foreign or any(not name.endswith("num_batches_tracked") for name in missing):

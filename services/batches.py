@@ -17,8 +17,9 @@ from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExis
 from services.catalog import Catalog
 from services.events import Event, Wire, completed, quarantined, recorded
 from services.judgement import State, judge_all
+from services.opening import purposes_of
 from services.outcome import Outcome
-from services.pipeline import Item, purposes_of
+from services.pipeline import Item
 from services.sites import Site
 from services.storage import Store
 

@@ -1,10 +1,11 @@
-"""The durable record: batches, images, observations, asset states, and the outbox of events.
+"""The durable record: batches, images, observations, asset states, the outbox, and the audit.
 
 SQLite by default, any SQLAlchemy URL otherwise. What belongs together becomes visible together:
-one transaction takes in a shard's images and observations, one judges a batch and appends its
-events. Unique keys make a repeat harmless.
+one transaction takes in a shard's images, their audit entries and observations, one judges a batch
+and appends its events. Unique keys make a repeat harmless.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,90 +13,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, Index, String, create_engine, event, func, select
+from sqlalchemy import Engine, create_engine, event, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from models.errors import BatchError, CatalogError
+from services.audit import Link, Witness, linked
 from services.events import Event
 from services.judgement import State
 from services.outcome import Outcome
+from services.tables import (
+    AssetStateRow,
+    AuditRow,
+    Base,
+    BatchRow,
+    CursorRow,
+    EventRow,
+    ImageRow,
+    ObservationRow,
+)
 
-_PAGE = 1000  # events read at once
-
-
-class Base(DeclarativeBase):
-    """Tables of the catalog."""
-
-    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012 - SQLAlchemy's own form
-
-
-class BatchRow(Base):
-    """One submitted batch. `finished` is set by the transaction that judges it."""
-
-    __tablename__ = "batches"
-    batch: Mapped[str] = mapped_column(String(64), primary_key=True)
-    source: Mapped[str]
-    images: Mapped[int]
-    submitted: Mapped[str]
-    finished: Mapped[str | None]
-    body: Mapped[dict[str, Any]]
-
-
-class ImageRow(Base):
-    """The outcome of one image of a batch."""
-
-    __tablename__ = "images"
-    batch: Mapped[str] = mapped_column(String(64), primary_key=True)
-    key: Mapped[str] = mapped_column(String(1024), primary_key=True)
-    work: Mapped[str] = mapped_column(String(32), index=True)
-    status: Mapped[str] = mapped_column(String(16))
-    reason: Mapped[str | None]
-    body: Mapped[dict[str, Any]]
-
-
-class ObservationRow(Base):
-    """One observation."""
-
-    __tablename__ = "observations"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    work: Mapped[str] = mapped_column(String(32), index=True)
-    asset: Mapped[str] = mapped_column(String(255))
-    quantity: Mapped[str] = mapped_column(String(64))
-    observed_at: Mapped[str] = mapped_column(String(40))
-    body: Mapped[dict[str, Any]]
-    __table_args__ = (Index("by_asset", "asset", "quantity", "observed_at"),)
-
-
-class AssetStateRow(Base):
-    """What judgement remembers of an asset and quantity."""
-
-    __tablename__ = "asset_states"
-    asset: Mapped[str] = mapped_column(String(255), primary_key=True)
-    quantity: Mapped[str] = mapped_column(String(64), primary_key=True)
-    body: Mapped[dict[str, Any]]
-
-
-class EventRow(Base):
-    """The outbox: an event waits here for every sink, in `position` order."""
-
-    __tablename__ = "events"
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    id: Mapped[str] = mapped_column(String(32), unique=True)
-    batch: Mapped[str] = mapped_column(String(64), index=True)
-    type: Mapped[str] = mapped_column(String(64))
-    subject: Mapped[str] = mapped_column(String(1024))
-    body: Mapped[dict[str, Any]]
-
-
-class CursorRow(Base):
-    """How far a sink has been served."""
-
-    __tablename__ = "cursors"
-    sink: Mapped[str] = mapped_column(String(512), primary_key=True)
-    position: Mapped[int]
+_PAGE = 1000  # events or audit entries read at once
 
 
 def _now() -> str:
@@ -157,8 +97,11 @@ class Catalog:
             session.expunge_all()
         return rows
 
-    def take_in(self, batch: str, outcomes: Sequence[Outcome]) -> None:
-        """Record a shard's outcomes and observations in one transaction."""
+    def take_in(self, batch: str, outcomes: Sequence[Outcome], witness: Witness) -> None:
+        """Record a shard's outcomes, observations and audit entries in one transaction.
+
+        A repeat changes nothing: an image of a batch has one entry.
+        """
         images = [
             {
                 "batch": batch,
@@ -183,8 +126,31 @@ class Catalog:
             for observation in outcome.observations
         ]
         with self._transaction() as session:
-            _insert_new(session, ImageRow, images)
+            if session.get_bind().dialect.name == "postgresql":
+                # The chain has one end. SQLite's first insert below is a lock of this kind.
+                session.execute(text("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE"))
+            new = [
+                o
+                for o, row in zip(outcomes, images, strict=True)
+                if _insert_new(session, ImageRow, [row])
+            ]
             _insert_new(session, ObservationRow, observations)
+            last = session.scalar(select(AuditRow).order_by(AuditRow.position.desc()).limit(1))
+            link = _link(last) if last else None
+            for outcome in new:
+                link = linked(witness.entry(outcome, batch), link, witness.key)
+                session.add(AuditRow(**link.model_dump() | {"entry": json.dumps(link.entry)}))
+
+    def audit(self) -> Iterator[Link]:
+        """The chain of audit entries from the first; read page by page."""
+        query, after = select(AuditRow).order_by(AuditRow.position).limit(_PAGE), 0
+        while True:
+            with self._transaction() as session:
+                page = [_link(r) for r in session.scalars(query.where(AuditRow.position > after))]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].position
 
     def done(self, works: Sequence[str]) -> dict[str, Outcome]:
         """The outcomes already recorded for these works, in any batch."""
@@ -287,6 +253,14 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _link(row: AuditRow) -> Link:
+    columns = {"position": row.position, "previous": row.previous, "hash": row.hash}
+    try:
+        return Link.model_validate(columns | {"entry": json.loads(row.entry), "seal": row.seal})
+    except ValueError:  # pydantic's and json's
+        raise CatalogError(f"audit entry {row.position} is no entry") from None
+
+
 def _insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> int:
     """Insert the rows whose unique keys are not there yet; gives how many were new."""
     if not rows:
@@ -295,6 +269,7 @@ def _insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]])
     insert = sqlite_insert(table) if sqlite else postgresql_insert(table)
     fresh = 0
     for row in rows:
-        result = session.execute(insert.values(row).on_conflict_do_nothing())
-        fresh += getattr(result, "rowcount", 0)
+        # Not the row count: PostgreSQL's driver does not give it.
+        once = insert.values(row).on_conflict_do_nothing().returning(literal(1))
+        fresh += len(session.execute(once).all())
     return fresh

@@ -1,13 +1,14 @@
 """The line on Ray: one single-threaded actor a core works through a batch's shards.
 
 A shard's result object in the store is its commit, written once, so any run of any process goes
-on where the last one stopped. A shard that takes its worker down is run again alone, then image by
-image, and the image that does it every time is quarantined. Nothing else here imports Ray.
+on where the last one stopped. A shard that takes its worker down, or too much time, is run again
+alone, then image by image; the image that does it every time is quarantined. Only here is Ray.
 """
 
 import os
-from collections import deque
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,12 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import BatchError, VigieError
 from services import batches
+from services.audit import Witness
 from services.batches import Manifest
 from services.catalog import Catalog
+from services.opening import open_line
 from services.outcome import Outcome
-from services.pipeline import Item, Line, open_line
+from services.pipeline import Item, Line
 from services.settings import Settings
 from services.sites import Site
 from services.storage import Store
@@ -91,40 +94,113 @@ def stop() -> None:
     ray.shutdown()
 
 
+@dataclass(slots=True, eq=False)
+class _Seat:
+    """A worker as the driver sees it.
+
+    Attributes:
+        actor: the process.
+        since_s: when the shard it is at began, on the monotonic clock.
+        stuck: the shard that took too long, for which the worker was ended.
+    """
+
+    actor: Any
+    since_s: float = 0.0
+    stuck: Shard | None = None
+
+
 @dataclass(slots=True)
 class _Run:
-    """The driver's side of one batch: what waits, what runs where, what came back."""
+    """The driver's side of one batch: what waits, what runs where, what came back.
 
-    workers: list[Any]
+    `running` is in the order of handing out, in which every worker does its shards.
+    """
+
+    seats: list[_Seat]
     waiting: deque[Shard]
-    running: dict[Any, tuple[Any, Shard]] = field(default_factory=dict)
+    image_timeout_s: int
+    running: dict[Any, tuple[_Seat, Shard]] = field(default_factory=dict)
 
     def feed(self) -> None:
         """Hand out shards, two to a worker; a suspect runs when nothing else does."""
-        loads = {id(worker): 0 for worker in self.workers}
-        for worker, _ in self.running.values():
-            loads[id(worker)] += 1
+        loads = Counter(id(seat) for seat, _ in self.running.values())
         while self.waiting:
             shard = self.waiting[0]
             alone = shard.suspect or any(s.suspect for _, s in self.running.values())
             if alone and self.running:
                 return
-            worker = min(self.workers, key=lambda w: loads[id(w)])
-            if loads[id(worker)] >= _IN_FLIGHT:
+            seat = min(self.seats, key=lambda s: loads[id(s)])
+            if loads[id(seat)] >= _IN_FLIGHT:
                 return
+            if not loads[id(seat)]:
+                seat.since_s = time.monotonic()
             self.waiting.popleft()
-            loads[id(worker)] += 1
-            self.running[worker.process.remote(shard.items)] = (worker, shard)
+            loads[id(seat)] += 1
+            self.running[seat.actor.process.remote(shard.items)] = (seat, shard)
 
-    def fail(self, shard: Shard) -> Shard | None:
-        """After its worker died: queue the shard again; gives it back when it is to blame."""
-        if not shard.suspect:
-            self.waiting.append(Shard(shard.number, shard.items, suspect=True))
-        elif len(shard.items) > 1:
-            self.waiting.extend(Shard(shard.number, (i,), suspect=True) for i in shard.items)
-        else:
-            return shard
-        return None
+    def next(self) -> tuple[Any, _Seat, Shard]:
+        """The next shard that ends, well or with its worker; the one behind it begins."""
+        while True:
+            ready, _ = ray.wait(list(self.running), timeout=self._end_stuck())
+            if ready:
+                seat, shard = self.running.pop(ready[0])
+                seat.since_s = time.monotonic()
+                return ready[0], seat, shard
+
+    def _end_stuck(self) -> float | None:
+        """End each worker whose shard takes too long; gives the seconds until one may have to."""
+        left_s = []
+        for seat in self.seats:
+            own = ((r, shard) for r, (s, shard) in self.running.items() if s is seat)
+            reference, shard = next(own, (None, None))
+            if shard is None or seat.stuck:
+                continue
+            left = seat.since_s + self.image_timeout_s * len(shard.items) - time.monotonic()
+            if left <= 0 and not ray.wait([reference], timeout=0)[0]:
+                seat.stuck = shard
+                ray.kill(seat.actor)
+            else:
+                left_s.append(max(left, 0))
+        return min(left_s, default=None)
+
+    def fail(self, shard: Shard, stuck: bool) -> bool:
+        """After its worker died: queue the shard again, or tell that its one image is to blame.
+
+        A shard that was stuck is to blame as a whole, so its images run one by one at once.
+        """
+        if shard.suspect and len(shard.items) == 1:
+            return True
+        groups = [(item,) for item in shard.items] if shard.suspect or stuck else [shard.items]
+        self.waiting.extend(Shard(shard.number, group, suspect=True) for group in groups)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """Where what became of a batch's images is written down, shard by shard."""
+
+    batch: str
+    store: Store
+    catalog: Catalog
+    witness: Witness
+    progress: Callable[[Sequence[Outcome]], None]
+    shards: list[Shard]
+    pending: dict[int, dict[str, Outcome]] = field(default_factory=dict)
+
+    def add(self, number: int, outcomes: Iterable[Outcome]) -> None:
+        """Note outcomes of a shard; the last of them commits it."""
+        done = self.pending.setdefault(number, {})
+        done |= {outcome.key: outcome for outcome in outcomes}
+        items = self.shards[number].items
+        if len(done) == len(items):
+            batches.commit_shard(self.store, self.batch, number, [done[i.key] for i in items])
+            self.take_in(number)
+
+    def take_in(self, number: int) -> None:
+        """Into the catalog, from the store: what was committed first is what counts."""
+        outcomes = batches.read_shard(self.store, self.batch, number)
+        self.catalog.take_in(self.batch, outcomes, self.witness)
+        self.progress(outcomes)
 
 
 def run(
@@ -147,88 +223,67 @@ def run(
         StorageError: the store went away; what is committed stays, a rerun goes on.
         BatchError: the batch was submitted for other models.
     """
+    settings = settings.with_secret()  # workers on other machines cannot read it from a file here
     store = Store.connect(settings)
-    line = open_line(
-        store, manifest.read_site(), manifest.purposes, settings
-    )  # also exports the networks, once
+    # This also exports the networks, once.
+    line = open_line(store, manifest.read_site(), manifest.purposes, settings)
     batches.check_models(manifest, line.eyes.models)
     shards = [Shard(n, items) for n, items in enumerate(manifest.shards)]
+    books = _Books(batch, store, catalog, line.witness, progress, shards)
     committed = set(batches.committed_shards(store, batch))
     for number in sorted(committed):
-        _take_in(catalog, batch, batches.read_shard(store, batch, number), progress)
-    pending: dict[int, dict[str, Outcome]] = {}
+        books.take_in(number)
     waiting: deque[Shard] = deque()
     for shard in shards:
         if shard.number in committed:
             continue
         # The same work may be done already, in another batch: its outcome holds here too.
-        works = {item.key: line.work(item) for item in shard.items}
-        known = catalog.done(list(works.values()))
-        done = {key: known[work] for key, work in works.items() if work in known}
-        pending[shard.number] = done
-        rest = tuple(item for item in shard.items if item.key not in done)
-        if rest:
+        works = {line.work(item): item for item in shard.items}
+        known = catalog.done(list(works))
+        books.add(shard.number, known.values())
+        if rest := tuple(item for work, item in works.items() if work not in known):
             waiting.append(Shard(shard.number, rest))
-        else:
-            _commit(store, catalog, batch, shards[shard.number], done, progress)
     if waiting:
-        _work(batch, manifest, settings, catalog, line, _Plan(shards, pending, waiting), progress)
+        _work(manifest.purposes, settings, line, waiting, books)
     return batches.close(catalog, batch, manifest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    shards: list[Shard]
-    pending: dict[int, dict[str, Outcome]]
-    waiting: deque[Shard]
-
-
 def _work(
-    batch: str,
-    manifest: Manifest,
-    settings: Settings,
-    catalog: Catalog,
-    line: Line,
-    plan: _Plan,
-    progress: Callable[[Sequence[Outcome]], None],
+    purposes: Sequence[str], settings: Settings, line: Line, waiting: deque[Shard], books: _Books
 ) -> None:
-    count = min(start(settings.workers), len(plan.waiting))
+    count = min(start(settings.workers), len(waiting))
     # Ray would restart a dead worker, but tell tasks that reach it meanwhile the same as the one
     # that killed it. A new worker in its place keeps blame exact.
     remote = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Worker)
 
-    def hire(number: int) -> list[Any]:
-        hired = [remote.remote(settings, line.site, manifest.purposes) for _ in range(number)]
+    def hire(number: int) -> list[_Seat]:
+        hired = [remote.remote(settings, line.site, purposes) for _ in range(number)]
         try:
-            _answer([worker.prepare.remote() for worker in hired])
+            _answer([actor.prepare.remote() for actor in hired])
         except RayActorError as error:
             raise BatchError("a worker died while it loaded its models: run again") from error
-        return hired
+        return [_Seat(actor) for actor in hired]
 
-    run = _Run(hire(count), plan.waiting)
+    run = _Run(hire(count), waiting, settings.image_timeout_s)
     try:
         while run.waiting or run.running:
             run.feed()
-            ready, _ = ray.wait(list(run.running), num_returns=1)
-            worker, shard = run.running.pop(ready[0])
+            reference, seat, shard = run.next()
             try:
-                outcomes = _answer(ready[0])
+                outcomes = _answer(reference)
             except RayActorError:
-                if worker in run.workers:
-                    run.workers.remove(worker)
-                    run.workers += hire(1)
-                guilty = run.fail(shard)
-                if guilty is None:
+                if seat in run.seats:
+                    run.seats.remove(seat)
+                    run.seats += hire(1)
+                stuck = seat.stuck is shard
+                if not run.fail(shard, stuck):
                     continue
-                outcomes = [line.quarantine(guilty.items[0], "worker_died")]
-            done = plan.pending[shard.number]
-            done |= {outcome.key: outcome for outcome in outcomes}
-            whole = plan.shards[shard.number]
-            if len(done) == len(whole.items):
-                _commit(line.store, catalog, batch, whole, done, progress)
+                reason = "timed_out" if stuck else "worker_died"
+                outcomes = [line.quarantine(shard.items[0], reason)]
+            books.add(shard.number, outcomes)
     finally:
-        for worker in run.workers:
-            ray.kill(worker)
+        for seat in run.seats:
+            ray.kill(seat.actor)
 
 
 def _answer(reference: Any) -> Any:
@@ -243,25 +298,3 @@ def _answer(reference: Any) -> Any:
         if isinstance(error.cause, VigieError):
             raise error.cause from error
         raise BatchError(f"a worker failed: {type(error.cause).__name__}") from error
-
-
-def _commit(
-    store: Store,
-    catalog: Catalog,
-    batch: str,
-    shard: Shard,
-    done: dict[str, Outcome],
-    progress: Callable[[Sequence[Outcome]], None],
-) -> None:
-    batches.commit_shard(store, batch, shard.number, [done[item.key] for item in shard.items])
-    _take_in(catalog, batch, batches.read_shard(store, batch, shard.number), progress)
-
-
-def _take_in(
-    catalog: Catalog,
-    batch: str,
-    outcomes: Sequence[Outcome],
-    progress: Callable[[Sequence[Outcome]], None],
-) -> None:
-    catalog.take_in(batch, outcomes)
-    progress(outcomes)

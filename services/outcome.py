@@ -1,9 +1,10 @@
 """What became of one image: the form that shards write, the catalog keeps and reports read."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Literal, TypedDict
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from models.detections import Detections
 from models.redaction import RedactedFrame
@@ -14,7 +15,7 @@ class Covered(Wire):
     """An area that redaction covered, margin included: box xyxy px of the oriented image."""
 
     label: str
-    score: float
+    score: FiniteFloat
     box: tuple[int, int, int, int]
 
 
@@ -22,13 +23,15 @@ class Found(Wire):
     """A detected object: box xyxy px of the oriented image; state probabilities by name."""
 
     label: str
-    score: float
-    box: tuple[float, float, float, float]
-    states: dict[str, float] = Field(default_factory=dict)
+    score: FiniteFloat
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    states: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
 class Outcome(Wire):
     """One image, redacted or quarantined: nothing else can become of it.
+
+    Its numbers are finite: JSON could not hold others, and whoever finds such is broken.
 
     Attributes:
         key: object key in the inbox.
@@ -36,6 +39,10 @@ class Outcome(Wire):
         status: where it ended.
         reason: why it was quarantined.
         captured_at: capture time; the object's own time where the image could not be decoded.
+        processed_at: when this became of it.
+        original: HMAC of the original's digest (`services.audit`); empty where it was not read.
+        redactor: name@digest of what covers personal data.
+        thresholds: label → score from which the redactor covers.
         width, height: px, 0 where it could not be decoded.
         redacted_key: key in the redacted bucket.
         sha256: of the redacted object.
@@ -51,15 +58,26 @@ class Outcome(Wire):
     status: Literal["redacted", "quarantined"]
     reason: str | None = None
     captured_at: Instant
+    processed_at: Instant = Field(default_factory=lambda: datetime.now(UTC))
+    original: str = ""
+    redactor: str = ""
+    thresholds: dict[str, FiniteFloat] = Field(default_factory=dict)
     width: int = 0
     height: int = 0
     redacted_key: str | None = None
     sha256: str | None = None
     regions: tuple[Covered, ...] = ()
     detections: tuple[Found, ...] = ()
-    facts: dict[str, float] = Field(default_factory=dict)
+    facts: dict[str, FiniteFloat] = Field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
+
+    def published_as(self, sha256: str, seconds: dict[str, float]) -> "Outcome":
+        """The same outcome once the redacted object, with this digest, stands in the store."""
+        observations = tuple(o.evident_in(sha256) for o in self.observations)
+        return self.model_copy(
+            update={"sha256": sha256, "observations": observations, "seconds": seconds}
+        )
 
 
 class Described(TypedDict):
@@ -70,6 +88,14 @@ class Described(TypedDict):
     regions: tuple[Covered, ...]
     detections: tuple[Found, ...]
     facts: dict[str, float]
+
+
+class Testimony(TypedDict):
+    """What the audit wants to know besides, in the terms of `Outcome`."""
+
+    original: str
+    redactor: str
+    thresholds: dict[str, float]
 
 
 def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Described:

@@ -7,27 +7,21 @@ reason. Only a failing store raises, because then no image can be done.
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import cast
 
-from models import detectors as detector_plugins
-from models import plugins
 from models.detections import Detections
 from models.detectors import Detector
 from models.errors import BadImage, NoSuchObject, ObjectExists, RedactionFailed, StorageError
-from models.faces import CenterFace
 from models.frame import Limits, decode
 from models.redaction import RedactedFrame, Redactor
-from models.runtime import Precision
-from services import purposes as purpose_plugins
+from services.audit import Witness
 from services.events import Wire, work_key
-from services.outcome import Outcome, described
-from services.settings import Settings
+from services.outcome import Outcome, Testimony, described
+from services.seal import Seal
 from services.sites import Site
 from services.storage import Store
 from services.view import Purpose, View
@@ -110,7 +104,7 @@ class Eyes:
         with stages.of("redact"):
             size_hw = frame.pixels.shape[:2]
             zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
-            redacted = self.redactor(frame, zones)
+            redacted = self.redactor(frame, zones, original=data)
             del frame  # nothing below may see it
         with stages.of("detect"):
             return redacted, {name: find(redacted) for name, find in self.detectors.items()}
@@ -125,12 +119,16 @@ class Line:
         site: whose they are.
         eyes: redactor and detectors.
         purposes: name → the declared purposes that the batch asks for.
+        witness: who answers for what becomes of an image.
+        seal: encrypts what goes into quarantine; None leaves it as it is.
     """
 
     store: Store
     site: Site
     eyes: Eyes
     purposes: Mapping[str, Purpose]
+    witness: Witness
+    seal: Seal | None = None
 
     def work(self, item: Item) -> str:
         """The identity of doing this image with these models and this configuration."""
@@ -160,19 +158,19 @@ class Line:
                 models = {name: d.model for name, d in self.eyes.detectors.items()}
                 view = View(self.site, camera, frame, detections, models, work, redacted_key)
                 observations = [o for p in self.purposes.values() for o in p.measure(view)]
-            with stages.of("write"):
-                sha256 = self._publish(redacted_key, frame)
-            return Outcome(
+            outcome = Outcome(
                 key=item.key,
                 work=work,
                 status="redacted",
                 captured_at=frame.captured_at,
                 redacted_key=redacted_key,
-                sha256=sha256,
-                observations=tuple(o.evident_in(sha256) for o in observations),
-                seconds=stages.seconds,
+                observations=tuple(observations),
+                **self._testimony(data),
                 **described(frame, detections),
             )
+            with stages.of("write"):  # last: what fails before it must not be published
+                sha256 = self._publish(redacted_key, frame)
+            return outcome.published_as(sha256, stages.seconds)
         except NoSuchObject:
             reason = "gone_since_submission"
         except StorageError:
@@ -203,10 +201,16 @@ class Line:
         stored_at: datetime | None = None,
         stages: Stages | None = None,
     ) -> Outcome:
-        """Set an image aside with its reason. One that could not be read stays in the inbox."""
+        """Set an image aside with its reason, sealed where a recipient is configured.
+
+        One that could not be read, or not be sealed, leaves an empty marker: it is in the inbox.
+        """
         stages, work = stages or Stages(), self.work(item)
+        key, body = f"{work}/{item.key}", data
+        if self.seal is not None:
+            key, body = self.seal.sealed(key, data)
         with stages.of("write"):
-            self.store.put("quarantine", f"{work}/{item.key}", data, metadata={"reason": reason})
+            self.store.put("quarantine", key, body, metadata={"reason": reason})
         return Outcome(
             key=item.key,
             work=work,
@@ -214,58 +218,12 @@ class Line:
             reason=reason,
             captured_at=self.site.captured_at(item.key) or stored_at or datetime.now(UTC),
             seconds=stages.seconds,
+            **self._testimony(data),
         )
 
-
-def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
-    """The purpose plug-ins `names`.
-
-    Raises:
-        PurposeRefused: the site does not declare one of them.
-    """
-    for name in names:
-        site.require_purpose(name)
-    return {name: cast(Purpose, plugins.load(purpose_plugins, name)) for name in names}
-
-
-def open_redactor() -> Redactor:
-    """The redactor that everything published goes through.
-
-    Raises:
-        BadWeights: weights are missing or damaged.
-    """
-    return Redactor([CenterFace()])
-
-
-def open_eyes(detectors: Sequence[str], cache: Path, precision: Precision) -> Eyes:
-    """Load the redactor and the detectors named.
-
-    Args:
-        detectors: plug-in names.
-        cache: folder for exported networks.
-        precision: arithmetic on CPU.
-
-    Raises:
-        UnknownPlugin: no such detector.
-        BadWeights: weights are missing or damaged.
-    """
-    return Eyes(
-        open_redactor(),
-        {
-            name: plugins.load(detector_plugins, name).load(cache=cache, precision=precision)
-            for name in sorted(set(detectors))
-        },
-    )
-
-
-def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Settings) -> Line:
-    """The line of a site for some of its purposes.
-
-    Raises:
-        PurposeRefused: the site does not declare one of them.
-        BadWeights: weights are missing or damaged.
-    """
-    wanted = purposes_of(site, purposes)
-    detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
-    eyes = open_eyes(detectors, settings.cache, settings.precision)
-    return Line(store, site, eyes, wanted)
+    def _testimony(self, data: bytes) -> Testimony:
+        return {
+            "original": self.witness.original(data),
+            "redactor": self.eyes.redactor.model,
+            "thresholds": dict(self.eyes.redactor.thresholds),
+        }

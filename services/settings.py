@@ -1,8 +1,14 @@
 """Settings from `VIGIE_*` environment variables, and where the object store is."""
 
+import getpass
+import hashlib
+import hmac
 import os
 import re
+import secrets
 import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -19,6 +25,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadConfiguration
+from services.seal import Seal
+
+_SECRET_BYTES = 32
+_MIN_SECRET_CHARACTERS = 32  # 16 bytes in hexadecimal digits: no search finds it
 
 # Longest role is "quarantine"; S3 allows 63 characters in a bucket's name.
 _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
@@ -53,6 +63,13 @@ def _state_dir() -> Path:
         raise BadConfiguration("this user has no home folder: set VIGIE_STATE_DIR") from None
 
 
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user without a name
+        return "unknown"
+
+
 class Settings(BaseSettings):
     """How this process runs. Every field is read from `VIGIE_<NAME>`.
 
@@ -67,6 +84,11 @@ class Settings(BaseSettings):
             a SQLite file in `state_dir`.
         workers: processes that run the line; None means one a core.
         precision: arithmetic of inference on a CPU.
+        secret: what every key of this installation is derived from, 32 characters at least; never
+            shown by `repr`. Unset, one is drawn into the state folder when it is first needed.
+        operator: who answers, in the audit, for what is processed; this account by default.
+        quarantine_recipient: age public key; originals in quarantine are then encrypted for it.
+        image_timeout_s: longest time one image may take; one that takes longer is quarantined.
 
     Raises:
         BadConfiguration: a value is wrong or missing; the message names the variable and never
@@ -86,6 +108,10 @@ class Settings(BaseSettings):
     catalog_url: str = Field(default="", repr=False)
     workers: PositiveInt | None = None
     precision: Literal["bf16", "f32"] = "bf16"
+    secret: SecretStr | None = None
+    operator: str = Field(default_factory=_operator)
+    quarantine_recipient: str | None = None
+    image_timeout_s: PositiveInt = 120
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -113,6 +139,12 @@ class Settings(BaseSettings):
             raise BadConfiguration(
                 "VIGIE_S3_PREFIX: up to 50 of a-z, 0-9 and -, with no - at either end"
             )
+        if self.secret and len(self.secret.get_secret_value()) < _MIN_SECRET_CHARACTERS:
+            raise BadConfiguration(
+                f"VIGIE_SECRET: at least {_MIN_SECRET_CHARACTERS} characters, drawn at random"
+            )
+        if self.quarantine_recipient is not None:
+            Seal(self.quarantine_recipient)  # refuses what is no public key
         # The class is frozen for its users; its own derived defaults are set here, once.
         object.__setattr__(self, "state_dir", self.state_dir.expanduser().absolute())
         if not self.catalog_url:
@@ -128,6 +160,33 @@ class Settings(BaseSettings):
             BadConfiguration: the state folder cannot be made, or is open to others.
         """
         return private_folder(self.state_dir) / "cache"
+
+    def key(self, purpose: str) -> bytes:
+        """32 bytes that depend on the secret and on what they are for: HMAC-SHA256.
+
+        A key that leaks then opens nothing else. The secret is drawn where there is none yet.
+
+        Raises:
+            BadConfiguration: the secret can be neither read nor drawn.
+        """
+        secret = self.with_secret().secret
+        assert secret is not None
+        return hmac.digest(secret.get_secret_value().encode(), purpose.encode(), hashlib.sha256)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a secret is set or was drawn."""
+        return self.secret is not None or secret_file(self.state_dir).exists()
+
+    def with_secret(self) -> "Settings":
+        """These settings with the secret in them, as processes elsewhere need them.
+
+        Raises:
+            BadConfiguration: the secret can be neither read nor drawn.
+        """
+        if self.secret is not None:
+            return self
+        return self.model_copy(update={"secret": SecretStr(_drawn_secret(self.state_dir))})
 
     @property
     def endpoint(self) -> Endpoint:
@@ -150,6 +209,36 @@ class Settings(BaseSettings):
                 "and VIGIE_S3_SECRET_KEY"
             )
         return recorded
+
+
+def secret_file(state_dir: Path) -> Path:
+    """Where the drawn secret is kept (mode 0600)."""
+    return state_dir / "secret"
+
+
+def _drawn_secret(state_dir: Path) -> str:
+    """The secret of `state_dir`, drawn where there is none: processes that race agree on one."""
+    path = secret_file(private_folder(state_dir))
+    try:
+        if not path.exists():
+            draft_file, draft = tempfile.mkstemp(dir=state_dir, prefix="secret-")  # mode 0600
+            try:
+                with os.fdopen(draft_file, "w") as file:
+                    file.write(secrets.token_hex(_SECRET_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+                # Unlike a rename, a link appears whole and never replaces what another one drew.
+                with suppress(FileExistsError):
+                    path.hardlink_to(draft)
+            finally:
+                Path(draft).unlink()
+        secret = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a secret of ours"
+        raise BadConfiguration(f"{path}: {reason}; set VIGIE_SECRET instead") from None
+    if len(secret) < _MIN_SECRET_CHARACTERS:
+        raise BadConfiguration(f"{path} is damaged: restore it from a backup, or set VIGIE_SECRET")
+    return secret
 
 
 def endpoint_file(state_dir: Path) -> Path:

@@ -99,6 +99,25 @@ class Purpose(Part):
     )
 
 
+Label = Literal["face", "plate", "head", "person", "vehicle"]
+
+
+class Redaction(Part):
+    """What is covered in every picture of the site, and how. Private zones always are.
+
+    Attributes:
+        cover: what is covered; `head` covers turned heads too.
+        style: mosaic (colours of the surroundings) or solid (grey). Blur is no choice for a site.
+        lossless: leave the blocks of a JPEG that no cover touches bit-identical.
+    """
+
+    cover: Annotated[tuple[Label, ...], Field(min_length=1)] = Field(
+        default=("face", "plate"), examples=[["face", "plate", "head"]]
+    )
+    style: Literal["mosaic", "solid"] = Field(default="mosaic", examples=["mosaic"])
+    lossless: bool = Field(default=False, strict=True, examples=[False])
+
+
 class Camera(Part):
     """A fixed camera.
 

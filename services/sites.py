@@ -29,10 +29,19 @@ from models.errors import BadSite, PurposeRefused
 from services import purposes as purpose_plugins
 from services.geometry import MAX_GEOJSON_BYTES, Outline, Part, read_geojson
 from services.site_advice import explain, nearest, spell
-from services.site_fields import GEOJSON_NAME, Asset, Camera, GeojsonName, Name, Purpose, Slug
+from services.site_fields import (
+    GEOJSON_NAME,
+    Asset,
+    Camera,
+    GeojsonName,
+    Name,
+    Purpose,
+    Redaction,
+    Slug,
+)
 from services.site_yaml import MAX_BYTES, Document, Path, Problem, read
 
-__all__ = ["Asset", "Camera", "Purpose", "Site", "load_site", "parse_site"]
+__all__ = ["Asset", "Camera", "Purpose", "Redaction", "Site", "load_site", "parse_site"]
 
 MAX_PROBLEMS = 20
 
@@ -47,6 +56,7 @@ class Site(Part):
         time_zone: IANA zone in which times are shown, and keys without a Z are read.
         geojson: GeoJSON file beside the site file that holds assets' geometry, or None.
         min_count: counts of people below it are reported as a range.
+        redaction: what is covered in its pictures.
         purposes: purpose plug-in name → why it may run.
         cameras: the fixed cameras; none where only surveys are flown.
         assets: what is maintained.
@@ -58,6 +68,9 @@ class Site(Part):
     time_zone: ZoneInfo = Field(examples=["Europe/Paris"])
     geojson: GeojsonName | None = Field(default=None, examples=["recycling-centre.geojson"])
     min_count: int = Field(default=5, strict=True, ge=1, le=1000, examples=[5])
+    redaction: Redaction = Field(
+        default=Redaction(), examples=[{"cover": ["face", "plate", "head"]}]
+    )
     purposes: dict[str, Purpose] = Field(
         min_length=1,
         examples=[

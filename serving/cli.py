@@ -8,15 +8,16 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from models.errors import BadConfiguration, VigieError
+from models.errors import VigieError
 from services.settings import Settings
+from serving.audit_cli import audit, quarantine
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Imagery in object storage → personal data covered → events for the town's platform.",
 )
+app.add_typer(audit, name="audit")
+app.add_typer(quarantine, name="quarantine")
 out, err = Console(), Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
@@ -112,7 +115,7 @@ def submit(
     """
     from services import batches  # noqa: PLC0415
     from services.catalog import Catalog  # noqa: PLC0415
-    from services.pipeline import open_line  # noqa: PLC0415
+    from services.opening import open_line  # noqa: PLC0415
     from services.sites import load_site  # noqa: PLC0415
     from services.storage import Store  # noqa: PLC0415
 
@@ -285,15 +288,35 @@ def report(
 def redact(
     source: Annotated[Path, typer.Argument(help="Picture or folder.")],
     target: Annotated[Path, typer.Argument(help="File or folder to write.")],
+    cover: Annotated[
+        str, typer.Option(help="Of face, plate, head, person, vehicle; commas between.")
+    ] = "face,plate",
+    style: Annotated[
+        Literal["mosaic", "solid", "blur"], typer.Option(help="How; blur is weaker.")
+    ] = "mosaic",
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Keep JPEG blocks that no cover touches as they are.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cover personal data in pictures; no store needed. Exit code 1 when one was quarantined.
 
     vigie redact street.jpg street-redacted.jpg
 
-    vigie redact pictures/ redacted/ --json
+    vigie redact pictures/ redacted/ --cover face,plate,head --style solid --json
     """
-    _look(source, target, (), as_json)
+    from models.redaction import Redactor  # noqa: PLC0415
+    from services.opening import open_locators  # noqa: PLC0415
+
+    settings = Settings()
+    redactor = Redactor(
+        open_locators(settings),
+        style=style,
+        cover=cover.split(","),
+        noise_key=settings.key("noise"),
+        lossless=lossless,
+    )
+    _look(source, target, (), as_json, settings, redactor)
 
 
 @app.command()
@@ -306,16 +329,23 @@ def detect(
 
     vigie detect waste pictures/ --json
     """
-    _look(source, None, (name,), as_json)
+    settings = Settings()
+    _look(source, None, (name,), as_json, settings, None)
 
 
-def _look(source: Path, target: Path | None, detectors: Sequence[str], as_json: bool) -> None:
-    from services.pipeline import open_eyes  # noqa: PLC0415
+def _look(
+    source: Path,
+    target: Path | None,
+    detectors: Sequence[str],
+    as_json: bool,
+    settings: Settings,
+    redactor: Any,
+) -> None:
+    from services.opening import open_eyes  # noqa: PLC0415
     from serving.pictures import look_at, pictures_in  # noqa: PLC0415
 
-    settings = Settings()
     pairs = pictures_in(source, target)
-    eyes = open_eyes(detectors, settings.cache, settings.precision)
+    eyes = open_eyes(detectors, settings, redactor)
     table = _table("file", "status", "covered", *(["found", "dirty"] if detectors else []))
     quarantined = 0
     with _progress(as_json) as bar:
@@ -378,14 +408,13 @@ def train(
     """Train a detector, choose its thresholds on validation, write weights and card.
 
     vigie train waste --data data/waste
+
+    vigie train privacy --data data
     """
-    from training.recipe import RECIPES  # noqa: PLC0415
     from training.run import train_and_evaluate  # noqa: PLC0415
 
-    if name not in RECIPES:
-        raise BadConfiguration(f"no recipe {name!r}; known: {', '.join(RECIPES)}")
     card = train_and_evaluate(
-        RECIPES[name],
+        name,
         data,
         folder / name,
         epochs=epochs,

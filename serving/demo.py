@@ -14,14 +14,14 @@ from rich.table import Table
 
 from services import batches, delivery, embedded, fleet
 from services.catalog import Catalog
-from services.pipeline import open_line
+from services.opening import open_line
 from services.settings import Settings
 from services.sites import load_site
 from services.storage import Store
 from serving.cli import event_cells
 from serving.report import write_report
 from training import scenes
-from training.dataset import READERS
+from training.dataset import read_waste
 
 _ROOT = Path(__file__).parents[1]
 _SITE = _ROOT / "examples" / "port-quay.yaml"
@@ -88,7 +88,7 @@ def _real_pictures(folder: Path) -> Path | None:
     data = Path(os.environ.get("VIGIE_DATA", _ROOT.parent / "shared" / "data")) / "waste"
     if not (data / "val.json").exists():
         return None
-    for sample in READERS["waste"](data, "val"):
+    for sample in read_waste(data, "val"):
         assert sample.path is not None
         link = folder / sample.source / sample.path.name
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,12 @@ from models.detections import Detections
 from models.errors import BatchError
 from models.runtime import Runtime
 from services.catalog import Catalog
+from services.opening import open_redactor
 from services.outcome import Outcome
-from services.pipeline import open_redactor
 from services.settings import Settings
-from training.dataset import READERS
+from training.dataset import read_waste
 from training.evaluate import Figure, Scored, figures, score
+from training.privacy import figures as privacy
 
 
 def evaluate_detector(
@@ -31,11 +32,13 @@ def evaluate_detector(
     Raises:
         BatchError: the batch holds none of the split's images.
     """
+    if name == "privacy":
+        return _privacy(data, split, settings)
     card = read_card(name)
-    samples = READERS[name](data, split)
+    samples = read_waste(data, split)
     if batch is None:
         runtime = Runtime(name, cache=settings.cache, precision=settings.precision)
-        scored = score(samples, open_redactor(), runtime)
+        scored = score(samples, open_redactor(settings), runtime)
     else:
         catalog = Catalog(settings.catalog_url)
         outcomes = {
@@ -51,6 +54,13 @@ def evaluate_detector(
         if not scored:
             raise BatchError(f"batch {batch} holds none of the images of {data} {split}")
     return figures(scored, card.architecture.names, card.architecture.image_names)
+
+
+def _privacy(data: Path, split: str, settings: Settings) -> dict[str, dict[str, Figure]]:
+    """Recall of faces and plates, and the falsely covered area, at the shipped thresholds."""
+    redactor = open_redactor(settings)
+    looks = privacy.look(data, split, redactor.find)
+    return privacy.figures(looks, dict.fromkeys(("face", "plate"), 0.0))
 
 
 def _found(outcome: Outcome, names: tuple[str, ...]) -> Detections:

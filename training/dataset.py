@@ -1,7 +1,7 @@
 """Labelled pictures as training samples, honest about what their labels leave out."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,6 @@ def draw_waste(count: int, seed: int) -> list[Sample]:
     return samples
 
 
-DRAWERS: dict[str, Callable[[int, int], list[Sample]]] = {"waste": draw_waste}
-READERS: dict[str, Callable[[Path, str], list[Sample]]] = {"waste": read_waste}
-
-
 def augment(sample: Sample, side_px: int, rng: np.random.Generator) -> Sample:
     """A random view of `sample` on a square of `side_px`: scale, shift, tilt, flip, light, blur.
 
@@ -182,14 +178,14 @@ def augment(sample: Sample, side_px: int, rng: np.random.Generator) -> Sample:
     keep = np.prod(seen[:, 2:] - seen[:, :2], 1) > 0.3 * np.maximum(area, 1)
     return replace(
         sample,
-        pixels=_relight(pixels, rng),
+        pixels=relight(pixels, rng),
         boxes=seen[keep].astype(np.float32),
         labels=sample.labels[keep],
         states=sample.states[keep],
     )
 
 
-def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Exposure, white balance, saturation, gamma, then sometimes blur or sensor noise."""
     levels = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.25))
     gain = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.12))

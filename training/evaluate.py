@@ -21,7 +21,7 @@ from models.runtime import Runtime
 from training.dataset import Sample
 
 _ROUNDS = 1000
-_NIGHT_LEVEL = 60.0  # mean of 0 to 255, where nobody labelled day or night
+NIGHT_LEVEL = 60.0  # mean of 0 to 255, where nobody labelled day or night
 Figure = tuple[float, float, float, int]
 """Value, low, high, number of images (or of positives and negatives for a rate)."""
 
@@ -58,7 +58,7 @@ def score(samples: Iterable[Sample], redactor: Redactor, runtime: Runtime) -> li
         )
         redacted = redactor(frame, ())
         found = runtime.detect(redacted.pixels, min_score=0.01)
-        dark = float(frame.pixels.mean()) < _NIGHT_LEVEL
+        dark = float(frame.pixels.mean()) < NIGHT_LEVEL
         scored.append(Scored(sample, found, dark if sample.night is None else sample.night))
     return scored
 

@@ -8,14 +8,14 @@ class Recipe:
     """How one detector is trained.
 
     Attributes:
-        name: the detector's name; also its weights file and its dataset reader.
+        name: the detector's name; also its weights file and its task.
         epochs: passes over the training split.
         batch: images per step.
         learning_rate: peak of AdamW for the pyramid and heads; the backbone gets a tenth.
         weight_decay: of AdamW, not applied to biases and norms.
         train_px: side of the square input while training; at inference it is `input_px`.
-        input_px: side of the square input.
-        frozen_stages: leading backbone stages kept at their ImageNet weights. With few hundred
+        input_px: side of the square input; 0 where any size will do.
+        frozen_stages: leading backbone stages kept at their first weights. With few hundred
             images they would only forget, and skipping their backward pass trains 3× faster.
         ema: decay per step of the averaged weights that are kept.
         drawn: drawn scenes that join the real pictures: what is rare in these, such as containers
@@ -36,7 +36,3 @@ class Recipe:
     drawn: int = 200
     drawn_from: int = 17
     seed: int = 20260101
-
-
-WASTE = Recipe("waste")
-RECIPES = {recipe.name: recipe for recipe in (WASTE,)}

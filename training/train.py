@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.card import Architecture
 from models.errors import BadConfiguration
+from models.heatmap import HeatNetwork
 from models.network import Network
-from models.runtime import points
-from training.dataset import (
-    DRAWERS,
-    READERS,
-    WASTE_FACTS,
-    WASTE_NAMES,
-    WASTE_STATES,
-    Sample,
-    batches,
-)
-from training.loss import loss
 from training.recipe import Recipe
-
-ARCHITECTURES = {"waste": Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS)}
+from training.tasks import Task
 
 
 def load_imagenet(network: Network) -> None:
@@ -53,23 +41,15 @@ def load_imagenet(network: Network) -> None:
     network.backbone.load_state_dict(renamed)
 
 
-def _freeze(network: Network, stages: int) -> None:
-    """Stop the gradients of the stem and the first `stages` stages."""
+def freeze(network: Network | HeatNetwork, stages: int) -> None:
+    """Stop the gradients of the backbone's stem and its first `stages` stages."""
     fixed = ("conv_stem", "bn1", *(f"blocks.{i}." for i in range(stages)))
     for name, parameter in network.backbone.named_parameters():
         if name.startswith(fixed):
             parameter.requires_grad_(requires_grad=False)
 
 
-def _train_mode(network: Network) -> None:
-    """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
-    network.train()
-    for module in network.backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
-def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -88,56 +68,45 @@ def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def train(
+    task: Task,
     recipe: Recipe,
-    data: Path,
     checkpoint: Path,
     *,
-    epochs: int | None = None,
     device: str = "cpu",
     progress: Callable[[dict[str, Any]], None] = lambda _: None,
-) -> Network:
+) -> nn.Module:
     """Train and return the averaged network, in evaluation mode.
 
     After each epoch everything needed to go on is written to `checkpoint` (a folder); a second
     call resumes there.
 
     Args:
-        recipe: what to do.
-        data: the data folder of the recipe's task.
+        task: what is trained, on what.
+        recipe: how.
         checkpoint: folder for the state and the log (`log.jsonl`).
-        epochs: fewer epochs than the recipe's, for a trial.
         device: torch device.
         progress: called once an epoch with its figures.
     """
     torch.manual_seed(recipe.seed)
-    real = [s.read(recipe.input_px * 5 // 4) for s in READERS[recipe.name](data, "train")]
-    drawn: list[Sample] = []
-    architecture = replace(ARCHITECTURES[recipe.name], input_px=recipe.input_px)
-    network = Network(architecture)
-    load_imagenet(network)
-    _freeze(network, recipe.frozen_stages)
+    network = task.network
     network.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     optimizer = _optimizer(network, recipe)
     peaks = [group["lr"] for group in optimizer.param_groups]
-    at = torch.from_numpy(points(recipe.train_px)).to(device)
-    epochs = epochs or recipe.epochs
+    epochs = recipe.epochs
     start = _resume(checkpoint, network, average, optimizer)
     for epoch in range(start, epochs):
         rng = np.random.default_rng((recipe.seed, epoch))
-        if epoch >= recipe.drawn_from and not drawn:
-            drawn = DRAWERS[recipe.name](recipe.drawn, recipe.seed)
-        samples = real + drawn
-        steps = len(samples) // recipe.batch
-        _train_mode(network)
+        steps = task.steps(epoch)
+        task.train_mode()
         sums: dict[str, float] = {}
         began = time.monotonic()
-        for step, batch in enumerate(batches(samples, recipe.batch, recipe.train_px, rng)):
+        for step, batch in enumerate(task.batches(epoch, rng)):
             share = (epoch + (step + 1) / steps) / epochs
             factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            parts = loss(network(_pixels(batch).to(device)), batch, at)
+            parts = task.loss(network(task.pixels(batch).to(device)), batch)
             optimizer.zero_grad()
             torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)
@@ -155,12 +124,8 @@ def train(
     return average
 
 
-def _pixels(batch: list[Sample]) -> Tensor:
-    return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
-
-
 @torch.no_grad()
-def _blend(average: Network, network: Network, decay: float) -> None:
+def _blend(average: nn.Module, network: nn.Module, decay: float) -> None:
     for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if kept.is_floating_point():
             kept.lerp_(new, 1 - decay)
@@ -169,8 +134,8 @@ def _blend(average: Network, network: Network, decay: float) -> None:
 def _keep(
     folder: Path,
     epoch: int,
-    network: Network,
-    average: Network,
+    network: nn.Module,
+    average: nn.Module,
     optimizer: torch.optim.Optimizer,
     entry: dict[str, Any],
 ) -> None:
@@ -189,7 +154,7 @@ def _keep(
 
 
 def _resume(
-    folder: Path, network: Network, average: Network, optimizer: torch.optim.Optimizer
+    folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> int:
     path = folder / "state.pt"
     if not path.exists():

@@ -6,9 +6,10 @@ Classes: `container`, `waste`. States: `clean`, `side_waste`, `overflow`. Fact a
 
 from pathlib import Path
 
+from models.backends import Precision
 from models.detections import Detections
 from models.redaction import RedactedFrame
-from models.runtime import Precision, Runtime
+from models.runtime import Runtime
 
 
 class WasteDetector:

@@ -17,7 +17,7 @@ from models.errors import BatchError, ObjectExists, PurposeRefused, StoreUnavail
 from models.redaction import verify_bare
 from services import batches, fleet
 from services.catalog import Catalog
-from services.pipeline import open_line
+from services.opening import open_line
 from services.settings import Settings
 from services.sites import load_site
 from tests.hostile import write_all

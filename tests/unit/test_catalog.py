@@ -1,8 +1,12 @@
+import multiprocessing
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
 from models.errors import BadConfiguration, BatchError, CatalogError, UnknownPlugin
+from services.audit import Witness, verify
 from services.catalog import Catalog
 from services.delivery import deliver
 from services.events import Event, Evidence, Observation, recorded
@@ -10,6 +14,7 @@ from services.judgement import State
 from services.outcome import Outcome
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
+WITNESS = Witness("a.martin", "/territories/t/sites/s", b"k" * 32)
 
 
 def outcome(name, status="redacted", value=0.5):
@@ -49,7 +54,7 @@ def events_of(*outcomes):
 
 def test_outcomes_come_back_as_they_went_in(catalog):
     done = [outcome("a"), outcome("b", "quarantined")]
-    catalog.take_in("b1", done)
+    catalog.take_in("b1", done, WITNESS)
     assert catalog.outcomes("b1") == done
     assert catalog.counts("b1") == {"redacted": 1, "quarantined": 1}
 
@@ -57,9 +62,10 @@ def test_outcomes_come_back_as_they_went_in(catalog):
 def test_a_repeat_is_harmless(catalog):
     done = [outcome("a"), outcome("b")]
     for _ in range(2):
-        catalog.take_in("b1", done)
+        catalog.take_in("b1", done, WITNESS)
         catalog.add_batch("b1", "/other", 9, {})
     assert catalog.outcomes("b1") == done
+    assert len(list(catalog.audit())) == 2
     assert catalog.batch("b1").images == 2
     events = events_of(*done)
     assert catalog.finish("b1", {}, events) == 2
@@ -68,7 +74,7 @@ def test_a_repeat_is_harmless(catalog):
 
 
 def test_work_done_in_another_batch_is_found(catalog):
-    catalog.take_in("b1", [outcome("a")])
+    catalog.take_in("b1", [outcome("a")], WITNESS)
     assert set(catalog.done([outcome("a").work, outcome("b").work])) == {outcome("a").work}
 
 
@@ -145,3 +151,63 @@ def test_a_sink_that_cannot_be_is_refused_and_nothing_counts_as_sent(catalog, ur
     with pytest.raises(error):
         deliver(catalog, url)
     assert catalog.cursor(url) == 0
+
+
+def test_the_audit_has_one_entry_an_image_of_a_batch_in_one_chain(catalog, monkeypatch):
+    monkeypatch.setattr("services.catalog._PAGE", 2)
+    catalog.take_in("b1", [outcome("a"), outcome("b", "quarantined")], WITNESS)
+    catalog.take_in("b2", [outcome("a"), outcome("c")], WITNESS)
+    catalog.take_in("b1", [outcome("b", "quarantined"), outcome("d")], WITNESS)
+    links = list(catalog.audit())
+    told = [(link.entry["batch"], link.entry["reason"]) for link in links]
+    assert told == [("b1", None), ("b1", "truncated"), ("b2", None), ("b2", None), ("b1", None)]
+    assert verify(links, WITNESS.key).entries == 5
+
+
+def test_an_image_without_its_entry_is_not_taken_in(catalog, monkeypatch):
+    def broken(*_):
+        raise CatalogError("no room")
+
+    monkeypatch.setattr("services.catalog.linked", broken)
+    with pytest.raises(CatalogError):
+        catalog.take_in("b1", [outcome("a")], WITNESS)
+    assert catalog.counts("b1") == {}
+    assert catalog.done([outcome("a").work]) == {}
+
+
+def _take_in_thirty(url, name):
+    writer = Catalog(url)
+    for number in range(30):
+        # Half of them are taken in by both writers.
+        shared = outcome(f"{number:02d}{name if number % 2 else ''}")
+        writer.take_in("b1", [shared], WITNESS)
+
+
+def test_writers_at_the_same_time_make_one_chain(catalog, tmp_path):
+    url = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_take_in_thirty, args=(url, n)) for n in "xyz"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert verify(catalog.audit(), WITNESS.key).entries == 15 + 3 * 15
+    assert catalog.counts("b1") == {"redacted": 60}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE audit SET entry = replace(entry, 'a.martin', 'b.petit') WHERE position = 2", "2"),
+        ("UPDATE audit SET entry = '[' WHERE position = 3", "3"),
+        ("DELETE FROM audit WHERE position = 1", "1"),
+        ("DELETE FROM audit WHERE position = 3", "3"),
+    ],
+)
+def test_a_change_in_the_database_is_found_at_its_position(catalog, tmp_path, change, told):
+    catalog.take_in("b1", [outcome(n) for n in "abcd"], WITNESS)
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(CatalogError, match=f"entry {told}"):
+        verify(catalog.audit(), WITNESS.key)

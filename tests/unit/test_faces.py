@@ -2,17 +2,13 @@ import importlib.util
 import sys
 from datetime import UTC, datetime
 from importlib.machinery import ModuleSpec
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models import faces
 from models.errors import BadConfiguration, BadWeights, RedactionFailed
 from models.faces import CenterFace
 from models.frame import Frame
@@ -178,29 +174,3 @@ def test_output_that_cannot_be_trusted_fails(
     with pytest.raises(RedactionFailed) as caught:
         locate(street(900, 700))
     assert caught.value.reason == ("too_many_faces" if fault == "crowd" else "not_finite")
-
-
-@given(
-    st.integers(16, 1500), st.integers(16, 1500), st.sampled_from([(100, 20, 60), (320, 64, 100)])
-)
-def test_tiles_hold_every_pixel_of_every_level(
-    width: int, height: int, settings: tuple[int, int, int]
-) -> None:
-    tile_px, overlap_px, coarse_px = settings
-    pixels = np.zeros((height, width, 3), np.uint8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faces, "_TILE_PX", tile_px)
-        patch.setattr(faces, "_OVERLAP_PX", overlap_px)
-        patch.setattr(faces, "_COARSE_PX", coarse_px)
-        patch.setattr(faces, "_FINE_PX", 200)
-        levels: dict[float, NDArray[np.bool_]] = {}
-        for tile, left, top, scale in faces._tiles(pixels):
-            size_hw = max(1, round(height * scale)), max(1, round(width * scale))
-            seen = levels.setdefault(scale, np.zeros(size_hw, bool))
-            assert max(tile.shape[:2]) <= tile_px
-            seen[top : top + tile.shape[0], left : left + tile.shape[1]] = True
-        spans = faces._spans(width)
-    assert all(seen.all() for seen in levels.values())
-    assert 1 <= max(levels) <= 2  # never less detail than is published
-    assert max(next(reversed(levels.values())).shape) <= coarse_px
-    assert all(a.stop - b.start >= overlap_px - 1 for a, b in pairwise(spans))

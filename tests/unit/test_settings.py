@@ -1,4 +1,8 @@
+import hashlib
+import hmac
+import multiprocessing
 import os
+import pickle
 import traceback
 from pathlib import Path
 
@@ -6,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from models.errors import BadConfiguration
+from services.seal import new_identity
 from services.settings import Settings, private_folder
 
 SECRET = "not-for-your-eyes"
@@ -88,7 +93,15 @@ def test_a_bad_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) ->
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("WORKERS", SECRET), ("WORKERS", "0"), ("PRECISION", SECRET), ("S3_PREFIX", f"_{SECRET}")],
+    [
+        ("WORKERS", SECRET),
+        ("WORKERS", "0"),
+        ("PRECISION", SECRET),
+        ("S3_PREFIX", f"_{SECRET}"),
+        ("SECRET", SECRET),  # too short
+        ("IMAGE_TIMEOUT_S", "0"),
+        ("QUARANTINE_RECIPIENT", SECRET),
+    ],
 )
 def test_a_wrong_value_names_the_variable_and_hides_the_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -127,3 +140,82 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadConfiguration, match="VIGIE_STATE_DIR"):
         private_folder(tmp_path / "file" / "state")
+
+
+def test_keys_depend_on_the_secret_and_on_what_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VIGIE_SECRET", "0123456789abcdef" * 2)
+    key = Settings().key("audit")
+    assert key == hmac.new(b"0123456789abcdef" * 2, b"audit", hashlib.sha256).digest()
+    assert key != Settings().key("noise")
+    monkeypatch.setenv("VIGIE_SECRET", "0123456789abcdeg" * 2)
+    assert key != Settings().key("audit")
+    assert not (tmp_path / "vigie").exists()  # nothing is drawn where one is set
+
+
+def test_a_secret_is_drawn_once_and_only_when_needed(tmp_path: Path) -> None:
+    assert not Settings().has_secret
+    assert not (tmp_path / "vigie").exists()
+    key = Settings().key("audit")
+    assert Settings().has_secret
+    assert Settings().key("audit") == key
+    file = tmp_path / "vigie" / "secret"
+    assert len(bytes.fromhex(file.read_text())) == 32
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(file.parent.iterdir()) == [file]  # no draft is left behind
+
+
+def test_the_secret_travels_to_workers_and_is_not_shown(tmp_path: Path) -> None:
+    sent = Settings().with_secret()
+    key = sent.key("audit")
+    drawn = (tmp_path / "vigie" / "secret").read_text()
+    assert drawn not in repr(sent) + str(sent)
+    (tmp_path / "vigie" / "secret").unlink()  # as on another machine
+    assert pickle.loads(pickle.dumps(sent)).key("audit") == key
+
+
+def _key_of(state_dir: Path) -> bytes:
+    return Settings(state_dir=state_dir).key("audit")
+
+
+def test_processes_that_race_agree_on_the_secret(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        for attempt in range(20):
+            keys = pool.map(_key_of, [tmp_path / str(attempt)] * 4, chunksize=1)
+            assert len(set(keys)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_secret_is_named_and_not_replaced(tmp_path: Path, content: bytes) -> None:
+    file = private_folder(tmp_path / "vigie") / "secret"
+    file.write_bytes(content)
+    with pytest.raises(BadConfiguration, match="VIGIE_SECRET") as caught:
+        Settings().key("audit")
+    assert str(file) in str(caught.value)
+    assert file.read_bytes() == content
+
+
+def test_the_operator_is_the_account_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert Settings().operator == "unknown"
+    monkeypatch.setattr("getpass.getuser", lambda: "vigie")
+    assert Settings().operator == "vigie"
+    monkeypatch.setenv("VIGIE_OPERATOR", "a.martin")
+    assert Settings().operator == "a.martin"
+
+
+def test_a_quarantine_recipient_is_checked_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipient = new_identity(tmp_path / "admin.key")
+    monkeypatch.setenv("VIGIE_QUARANTINE_RECIPIENT", recipient)
+    assert Settings().quarantine_recipient == recipient
+    private = (tmp_path / "admin.key").read_text().splitlines()[-1]
+    monkeypatch.setenv("VIGIE_QUARANTINE_RECIPIENT", private)
+    with pytest.raises(BadConfiguration, match="public key") as caught:
+        Settings()
+    assert private not in "".join(traceback.format_exception(caught.value))

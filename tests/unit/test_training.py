@@ -13,7 +13,7 @@ from models.network import Dense
 from models.runtime import points
 from training.dataset import Sample, augment, draw_waste, read_waste
 from training.loss import loss
-from training.recipe import WASTE
+from training.tasks.waste import RECIPE, open_task
 from training.train import train
 
 SIDE = 64
@@ -183,10 +183,14 @@ def test_training_resumes_where_it_stopped_and_drawn_scenes_join(tmp_path):
             box = [x1, y1, x2 - x1, y2 - y1]
             annotations.append({"image_id": i, "category_id": label + 1, "bbox": box})
     (data / "train.json").write_text(json.dumps({"images": images, "annotations": annotations}))
-    recipe = replace(WASTE, batch=2, train_px=96, input_px=96, drawn=2, drawn_from=1, epochs=3)
+    recipe = replace(RECIPE, batch=2, train_px=96, input_px=96, drawn=2, drawn_from=1, epochs=3)
     told = []
-    first = train(recipe, data, checkpoint, epochs=1, progress=told.append)
-    again = train(recipe, data, checkpoint, progress=told.append)
+
+    def run(epochs):
+        short = replace(recipe, epochs=epochs)
+        return train(open_task(short, data, checkpoint), short, checkpoint, progress=told.append)
+
+    first, again = run(1), run(3)
     assert [entry["epoch"] for entry in told] == [1, 2, 3]
     assert all(np.isfinite(entry["what"]) for entry in told)
     log = (checkpoint / "log.jsonl").read_text().splitlines()

@@ -1,0 +1,253 @@
+"""Covering personal data, end to end: images a second and faces covered, against `deface`.
+
+Both do the same job on the same files: read, find, cover, write. Ours finds plates too, and proves
+its result. Each uses all cores in its best arrangement.
+
+`python -m benchmarks.bench_redaction [PICTURES]`: so many of each set, for a trial.
+"""
+
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from benchmarks.cost import cost
+from benchmarks.peer_deface import Deface, ellipse
+from benchmarks.pictures import DATA, labelled
+from benchmarks.record import percent, rate, record
+from models.faces import weights_path
+from models.frame import Frame, decode
+from services.opening import open_redactor
+from services.settings import Settings
+from training import scenes
+
+SIZES_HW = ((960, 1280), (1080, 1920))
+EACH = 24  # pictures of each task
+ROUNDS = 3
+PATIENCE_S = 300  # for all processes to load their model
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NETWORK: Callable[[], Path] = weights_path
+"""The ONNX file of the network behind our redactor: what the cost model counts."""
+
+BINS_PX = ((6, 12), (12, 24), (24, 48), (48, 10**6))
+NEAR = 1.6  # times a face's box: what is covered within is no waste
+WHOLE = 0.95
+
+Rate = tuple[float, float, float]
+Job = Callable[[Path, Path], object]
+_job: Job
+_ready: Barrier
+
+
+def ours() -> Job:
+    cv2.setNumThreads(1)
+    redactor = open_redactor(Settings())
+
+    def write(path: Path, to: Path) -> None:
+        frame = decode(path.name, path.read_bytes(), source="bench", stored_at=NOW)
+        to.write_bytes(redactor(frame).encoded)
+
+    return write
+
+
+def deface_on_one_core() -> Job:
+    cv2.setNumThreads(1)
+    return Deface(threads=1).write
+
+
+def deface_on_all_cores() -> Job:
+    return Deface().write
+
+
+ARRANGEMENTS: dict[str, tuple[Callable[[], Job], int]] = {
+    "ours": (ours, os.cpu_count() or 1),
+    "deface, a process per core": (deface_on_one_core, os.cpu_count() or 1),
+    "deface, one process": (deface_on_all_cores, 1),
+}
+
+
+def streets(size_hw: tuple[int, int], each: int, folder: Path) -> list[Path]:
+    """Files of real street pictures at one size, in `folder`; of drawn ones without data."""
+    height, width = size_hw
+    pictures = [path for task in ("waste", "plates") for path, _ in labelled(task)[:each]]
+    if not pictures:
+        print(f"no pictures in {DATA}: drawn streets are measured")
+    drawn = (scenes.street(np.random.default_rng(i), size_hw).pixels for i in range(2 * each))
+    read = (decode(p.name, p.read_bytes(), source="bench", stored_at=NOW).pixels for p in pictures)
+    files = []
+    for number, pixels in enumerate(read if pictures else drawn):
+        tall, wide = pixels.shape[:2]
+        kept_h, kept_w = min(tall, wide * height // width), min(wide, tall * width // height)
+        top, left = (tall - kept_h) // 2, (wide - kept_w) // 2
+        middle = pixels[top : top + kept_h, left : left + kept_w]
+        resized = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)
+        path = folder / f"{number}.jpg"
+        path.write_bytes(simplejpeg.encode_jpeg(resized, 90, "RGB", "420"))
+        files.append(path)
+    return files
+
+
+def _open(open_job: Callable[[], Job], ready: Barrier) -> None:
+    global _job, _ready  # a pool’s processes have nowhere else to keep them
+    _job, _ready = open_job(), ready
+
+
+def _do(path: Path) -> None:
+    _job(path, path.with_name(f"done-{os.getpid()}.jpg"))
+
+
+def _warm(path: Path) -> None:
+    _do(path)
+    _ready.wait(PATIENCE_S)  # so that each process takes one
+
+
+@contextmanager
+def running(name: str, files: Sequence[Path]) -> Iterator[Callable[[], float]]:
+    """An arrangement, loaded and warm; each call does all files and gives images a second."""
+    open_job, processes = ARRANGEMENTS[name]
+    context = multiprocessing.get_context("spawn")
+    arguments = open_job, context.Barrier(processes)
+    with ProcessPoolExecutor(processes, context, _open, arguments) as pool:
+        list(pool.map(_warm, [files[0]] * processes))
+
+        def once() -> float:
+            began = time.perf_counter()
+            list(pool.map(_do, files))
+            return len(files) / (time.perf_counter() - began)
+
+        yield once
+
+
+def throughput(size_hw: tuple[int, int], each: int, folder: Path) -> dict[str, float]:
+    """Images a second of each arrangement: medians of rounds that take turns."""
+    files = streets(size_hw, each, folder)
+    with ExitStack() as stack:
+        once = {name: stack.enter_context(running(name, files)) for name in ARRANGEMENTS}
+        rounds = [{name: call() for name, call in once.items()} for _ in range(ROUNDS)]
+    return {name: statistics.median(r[name] for r in rounds) for name in ARRANGEMENTS}
+
+
+def bench_throughput(each: int) -> None:
+    for height, width in SIZES_HW:
+        with tempfile.TemporaryDirectory() as folder:
+            a_second = throughput((height, width), each, Path(folder))
+        mine = a_second.pop("ours")
+        peer = max(a_second, key=lambda name: a_second[name])
+        counted = cost(NETWORK(), (height, width))
+        took_ms = 1000 * (os.cpu_count() or 1) / mine
+        details = counted.against(took_ms) | {"images_per_s": a_second}
+        what = f"cover and prove {width}×{height} JPEG files, {os.cpu_count()} cores"
+        name = f"redaction_{width}"
+        record(name, mine, "images/s", peer, a_second[peer], what, details)
+        for key, value in details.items():
+            print(f"    {key}: {value}")
+
+
+Covering = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+
+
+def covered_by_us() -> Covering:
+    redactor = open_redactor(Settings())
+
+    def covered(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        mask = np.zeros(pixels.shape[:2], bool)
+        for region in redactor(Frame("bench.jpg", pixels, "bench", NOW, "object")).regions:
+            x1, y1, x2, y2 = region.box
+            mask[y1:y2, x1:x2] = True
+        return mask
+
+    return covered
+
+
+def covered_by_deface() -> Covering:
+    deface = Deface()
+
+    def covered(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        mask = np.zeros(pixels.shape[:2], bool)
+        for box in deface.boxes(pixels):
+            x1, y1, x2, y2 = box
+            mask[y1:y2, x1:x2] |= ellipse(box)
+        return mask
+
+    return covered
+
+
+def within(box: Sequence[float], size_hw: tuple[int, ...], scale: float = 1) -> tuple[slice, slice]:
+    """Rows and columns of a box, scaled about its middle."""
+    x1, y1, x2, y2 = box
+    more_x, more_y = (scale - 1) / 2 * (x2 - x1), (scale - 1) / 2 * (y2 - y1)
+    left, right = np.clip(np.round([x1 - more_x, x2 + more_x]).astype(int), 0, size_hw[1]).tolist()
+    top, bottom = np.clip(np.round([y1 - more_y, y2 + more_y]).astype(int), 0, size_hw[0]).tolist()
+    return slice(top, bottom), slice(left, right)
+
+
+def side_by_side(covering: Covering, limit: int | None) -> dict[str, Rate]:
+    """Rates over images: faces wholly covered, by height, and area covered for nothing."""
+    counts: dict[str, list[tuple[float, float]]] = defaultdict(list)  # per image: part, whole
+    for path, boxes in labelled("faces")[:limit]:
+        pixels = decode(path.name, path.read_bytes(), source="bench", stored_at=NOW).pixels
+        mask, near = covering(pixels), np.zeros(pixels.shape[:2], bool)
+        here: dict[str, list[bool]] = defaultdict(list)
+        for box in boxes.tolist():
+            near[within(box, mask.shape, NEAR)] = True
+            inside = mask[within(box, mask.shape)]
+            tall_px = box[3] - box[1]
+            if tall_px < BINS_PX[0][0] or not inside.size:
+                continue
+            low, high = next(pair for pair in BINS_PX if pair[0] <= tall_px < pair[1])
+            whole = bool(inside.mean() >= WHOLE)
+            here["faces covered"].append(whole)
+            here[f"faces of {low}–{high} px" if high < 10**6 else f"faces of {low} px up"].append(
+                whole
+            )
+            oval = ellipse((0, 0, inside.shape[1], inside.shape[0]))
+            here["inscribed ellipses covered"].append(bool(inside[oval].mean() >= WHOLE))
+        for name, hits in here.items():
+            counts[name].append((sum(hits), len(hits)))
+        counts["area beside faces"].append((float((mask & ~near).sum()), mask.size))
+    for path, _ in labelled("waste")[:limit]:
+        pixels = decode(path.name, path.read_bytes(), source="bench", stored_at=NOW).pixels
+        mask = covering(pixels)
+        counts["area on pictures of containers"].append((float(mask.sum()), mask.size))
+    return {name: rate(*zip(*pairs, strict=True)) for name, pairs in counts.items()}
+
+
+def bench_side_by_side(limit: int | None) -> None:
+    if not labelled("faces"):
+        print(f"skipped: no face pictures in {DATA}; name their folder by VIGIE_DATA")
+        return
+    figures = {
+        "ours": side_by_side(covered_by_us(), limit),
+        "deface": side_by_side(covered_by_deface(), limit),
+    }
+    for name in sorted(figures["ours"]):
+        print(
+            f"    {name}: " + ", ".join(f"{who} {percent(f[name])}" for who, f in figures.items())
+        )
+    mine, peer = (100 * figures[who]["faces covered"][0] for who in ("ours", "deface"))
+    what = f"faces of {BINS_PX[0][0]} px and more covered to {WHOLE:.0%} of their box"
+    record("redaction_faces", mine, "%", "deface", peer, what, figures)
+
+
+def main() -> None:
+    limit = int(sys.argv[1]) if len(sys.argv) > 1 else None
+    bench_throughput(limit or EACH)
+    bench_side_by_side(limit)
+
+
+if __name__ == "__main__":
+    main()

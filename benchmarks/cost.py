@@ -1,0 +1,92 @@
+"""What a pass of a network must cost: its arithmetic, over what one core can do."""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import shape_inference
+
+from benchmarks.record import milliseconds
+
+_MATRIX = 2048
+_ANY_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One pass over a whole picture, beside what one core can do.
+
+    Attributes:
+        gflop: of the pass; a multiply-accumulate counts as two.
+        bf16_gflop_s, f32_gflop_s: measured on one core.
+        bf16_floor_ms, f32_floor_ms: the pass at that rate, on one core.
+    """
+
+    gflop: float
+    bf16_gflop_s: float
+    f32_gflop_s: float
+    bf16_floor_ms: float
+    f32_floor_ms: float
+
+    def against(self, took_ms: float) -> dict[str, object]:
+        """The model as plain values, with how far above it `took_ms` of one core is."""
+        figures = asdict(self) | {
+            "core_ms_per_image": took_ms,
+            "times_bf16_floor": took_ms / self.bf16_floor_ms,
+            "times_f32_floor": took_ms / self.f32_floor_ms,
+        }
+        return {name: round(value, 2) for name, value in figures.items()}
+
+
+def cost(network: Path, size_hw: tuple[int, int]) -> Cost:
+    """Count a pass of an ONNX file over a picture of this size, and measure this machine."""
+    gflop = 2 * macs_per_px(network) * math.prod(size_hw) / 1e9
+    bf16, f32 = gflop_per_s(torch.bfloat16), gflop_per_s(torch.float32)
+    return Cost(gflop, bf16, f32, 1000 * gflop / bf16, 1000 * gflop / f32)
+
+
+def macs_per_px(network: Path) -> float:
+    """Multiply-accumulates of all convolutions and matrix products, per pixel of the input.
+
+    Counted at the size that the file declares, or else at 512 px: a convolutional network costs the
+    same everywhere.
+    """
+    model = onnx.load(network)
+    del model.graph.value_info[:]  # may hold sizes in symbols
+    for value in model.graph.input:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.dim_value:
+                dim.dim_value = _ANY_PX if axis else 1
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.value_info, *graph.output)
+    } | {weights.name: list(weights.dims) for weights in graph.initializer}
+    batch, *sides = next(s for s in (shapes[i.name] for i in graph.input) if len(s) == 4)
+    # Channels come first or last.
+    pixels = batch * math.prod(sides) // (sides[0] if sides[0] == 3 else sides[-1])
+    total = 0
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            weights = shapes[node.input[1]]
+            # Every output value of a convolution, and every input value of a transposed one, meets
+            # the weights of one channel of the other side.
+            values = shapes[node.output[0] if node.op_type == "Conv" else node.input[0]]
+            total += math.prod(values) * math.prod(weights[1:])
+        elif node.op_type in ("Gemm", "MatMul"):
+            inner = shapes[node.input[0]][-1]  # no exporter transposes what goes in
+            total += math.prod(shapes[node.output[0]]) * inner
+    if not total:
+        raise SystemExit(f"{network.name}: the shapes of its layers are unknown")
+    return total / pixels
+
+
+@cache
+def gflop_per_s(kind: torch.dtype) -> float:
+    """What one core does in a square matrix product."""
+    torch.set_num_threads(1)
+    a, b = (torch.randn(_MATRIX, _MATRIX).to(kind) for _ in range(2))
+    return 2 * _MATRIX**3 / (milliseconds(lambda: a @ b, rounds=8) * 1e6)

@@ -1,0 +1,114 @@
+"""Look at pictures of any size: levels of detail, tiles, and windows around what changed.
+
+A network that is fully convolutional says of a place what the pixels around it make it say, so a
+picture may be looked at in tiles that overlap, and again only where it changed, with enough around.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.redaction import Box
+
+MAX_ENLARGEMENT = 2
+COARSE_PX = 480  # no further level once the long side is no longer than this
+TILE_PX = 1920
+OVERLAP_PX = 256  # what no tile holds whole is found on the next level
+CONTEXT_PX = 128  # around an area that is looked at again
+GRID_PX = 32  # windows begin on the grid of the networks' coarsest cells
+LIMITS = (MAX_ENLARGEMENT, COARSE_PX, TILE_PX, OVERLAP_PX, CONTEXT_PX)
+"""All that decides what a network is shown, beside the finest level and the step."""
+
+
+class Tile(NamedTuple):
+    """Part of a level: uint8 (h, w, 3), its left and top in px of the level, the level's scale."""
+
+    pixels: NDArray[np.uint8]
+    left: int
+    top: int
+    scale: float
+
+
+def tiles(
+    pixels: NDArray[np.uint8], areas: Sequence[Box] | None, *, fine_px: int, step: int
+) -> Iterator[Tile]:
+    """All that has to be looked at in uint8 (H, W, 3) pixels, the finest level first.
+
+    Args:
+        pixels: the picture.
+        areas: boxes in px of the picture, outside which nothing is asked for; None for all of it.
+        fine_px: pictures are enlarged up to this long side, at most twice, and never reduced.
+        step: between one level and the next.
+    """
+    for level, scale in _levels(pixels, fine_px, step):
+        height, width = level.shape[:2]
+        whole = [(0, 0, width, height)]
+        for x1, y1, x2, y2 in whole if areas is None else _windows(areas, scale):
+            left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+            if left < right and top < bottom:
+                for rows, columns in product(spans(bottom - top), spans(right - left)):
+                    part = level[top:bottom, left:right][rows, columns]
+                    yield Tile(part, left + columns.start, top + rows.start, scale)
+
+
+def _levels(
+    pixels: NDArray[np.uint8], fine_px: int, step: int
+) -> Iterator[tuple[NDArray[np.uint8], float]]:
+    height, width = pixels.shape[:2]
+    scale = min(MAX_ENLARGEMENT, max(1.0, fine_px / max(height, width)))
+    while True:
+        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        how = cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+        level = pixels if scale == 1 else np.asarray(cv2.resize(pixels, size_wh, interpolation=how))
+        yield level, scale
+        if max(size_wh) <= COARSE_PX:
+            return
+        scale /= step
+
+
+def spans(side_px: int) -> list[slice]:
+    """Equal tiles along one side, as few and as small as overlap allows, the last at the border."""
+    count = max(1, math.ceil((side_px - OVERLAP_PX) / (TILE_PX - OVERLAP_PX)))
+    tile_px = math.ceil((side_px + (count - 1) * OVERLAP_PX) / count)
+    starts = (round(i * (side_px - tile_px) / max(1, count - 1)) for i in range(count))
+    return [slice(start, start + tile_px) for start in starts]
+
+
+def _windows(areas: Sequence[Box], scale: float) -> list[Box]:
+    """Areas of the picture in px of a level, with context, those that meet as one.
+
+    They begin on the grid, so that a network sees them as it sees the whole.
+    """
+    step = GRID_PX
+    todo = [
+        (
+            math.floor((x1 * scale - CONTEXT_PX) / step) * step,
+            math.floor((y1 * scale - CONTEXT_PX) / step) * step,
+            math.ceil((x2 * scale + CONTEXT_PX) / step) * step,
+            math.ceil((y2 * scale + CONTEXT_PX) / step) * step,
+        )
+        for x1, y1, x2, y2 in areas
+    ]
+    done: list[Box] = []
+    while todo:
+        x1, y1, x2, y2 = todo.pop()
+        touching = [b for b in done if b[0] < x2 and x1 < b[2] and b[1] < y2 and y1 < b[3]]
+        if not touching:
+            done.append((x1, y1, x2, y2))
+            continue
+        done = [b for b in done if b not in touching]
+        group = [(x1, y1, x2, y2), *touching]
+        todo.append(
+            (
+                min(b[0] for b in group),
+                min(b[1] for b in group),
+                max(b[2] for b in group),
+                max(b[3] for b in group),
+            )
+        )
+    return done

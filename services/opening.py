@@ -1,0 +1,101 @@
+"""Open what the line is made of: locators, redactor, detectors, purposes."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from models import detectors as detector_plugins
+from models import plugins
+from models.faces import CenterFace
+from models.personal import PersonalData
+from models.redaction import Locator, Redactor
+from services import purposes as purpose_plugins
+from services.audit import Witness
+from services.pipeline import Eyes, Line
+from services.seal import Seal
+from services.settings import Settings
+from services.sites import Redaction, Site
+from services.storage import Store
+from services.view import Purpose
+
+
+def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
+    """The purpose plug-ins `names`.
+
+    Raises:
+        PurposeRefused: the site does not declare one of them.
+    """
+    for name in names:
+        site.require_purpose(name)
+    return {name: cast(Purpose, plugins.load(purpose_plugins, name)) for name in names}
+
+
+def open_locators(settings: Settings) -> list[Locator]:
+    """What finds personal data: our own network, and CenterFace until it is the better of the two.
+
+    Raises:
+        BadWeights: weights are missing or damaged.
+    """
+    return [
+        CenterFace(precision=settings.precision),
+        PersonalData(cache=settings.cache, precision=settings.precision),
+    ]
+
+
+def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Redactor:
+    """The redactor that everything published goes through.
+
+    Args:
+        settings: where networks are kept, their arithmetic, and the secret that noise hangs on.
+        redaction: what is covered and how; faces and plates when None.
+
+    Raises:
+        BadWeights: weights are missing or damaged.
+        BadConfiguration: `lossless` without the package that it needs.
+    """
+    wanted = redaction or Redaction()
+    return Redactor(
+        open_locators(settings),
+        style=wanted.style,
+        cover=wanted.cover,
+        noise_key=settings.key("noise"),
+        lossless=wanted.lossless,
+    )
+
+
+def open_eyes(
+    detectors: Sequence[str], settings: Settings, redactor: Redactor | None = None
+) -> Eyes:
+    """Load the detectors named, and the redactor unless one is given.
+
+    Args:
+        detectors: plug-in names.
+        settings: where networks are kept, and their arithmetic.
+        redactor: what covers personal data; `open_redactor`'s when None.
+
+    Raises:
+        UnknownPlugin: no such detector.
+        BadWeights: weights are missing or damaged.
+    """
+    cache, precision = settings.cache, settings.precision
+    return Eyes(
+        redactor or open_redactor(settings),
+        {
+            name: plugins.load(detector_plugins, name).load(cache=cache, precision=precision)
+            for name in sorted(set(detectors))
+        },
+    )
+
+
+def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Settings) -> Line:
+    """The line of a site for some of its purposes.
+
+    Raises:
+        PurposeRefused: the site does not declare one of them.
+        BadWeights: weights are missing or damaged.
+    """
+    wanted = purposes_of(site, purposes)
+    detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
+    eyes = open_eyes(detectors, settings, open_redactor(settings, site.redaction))
+    witness = Witness(settings.operator, site.source, settings.key("audit"))
+    recipient = settings.quarantine_recipient
+    return Line(store, site, eyes, wanted, witness, Seal(recipient) if recipient else None)

@@ -1,0 +1,1 @@
+"""What is particular to training the network that finds personal data."""

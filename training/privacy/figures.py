@@ -1,0 +1,173 @@
+"""How much personal data is covered, and what else: recall and false area with intervals.
+
+An object counts as covered when the covers, as redaction draws them, lie over at least 95 % of its
+box. Pictures count with all their objects: intervals are 95 % percentile bootstrap over pictures.
+The false area is the share of a picture that is covered although it shows neither person nor
+vehicle, on pictures that show none at all.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadConfiguration
+from models.plan import plan_of
+from models.redaction import Region
+from training.evaluate import NIGHT_LEVEL, Figure
+
+COVERED = 0.95
+BINS_PX = (6, 12, 24, 48, 10_000)
+_STEPS = (0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+_MAX_FALSE = 0.003
+_ROUNDS = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One picture: what it holds and what was found in it.
+
+    Attributes:
+        topic: plates, faces or empty (neither person nor vehicle to be seen).
+        source: data source.
+        night: dark.
+        size_hw: px.
+        truth: float32 (N, 4) xyxy px of the topic's objects.
+        found: regions, with scores from nearly zero up.
+    """
+
+    topic: str
+    source: str
+    night: bool
+    size_hw: tuple[int, int]
+    truth: NDArray[np.float32]
+    found: tuple[Region, ...]
+
+    def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+        """Bool (H, W): what would be covered at these thresholds; labels not named are not."""
+        covered = np.zeros(self.size_hw, bool)
+        sure = [r for r in self.found if r.score >= thresholds.get(r.label, 2.0)]
+        for patch in plan_of(self.size_hw, sure, (), "mosaic").patches:
+            x1, y1, x2, y2 = patch.box
+            covered[y1:y2, x1:x2] = True
+        return covered
+
+    def hits(self, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Bool (N,): whose box is covered for 95 % at least."""
+        shares = []
+        for x1, y1, x2, y2 in self.truth:
+            left, top = max(int(x1), 0), max(int(y1), 0)
+            right, bottom = max(int(np.ceil(x2)), left + 1), max(int(np.ceil(y2)), top + 1)
+            area = covered[top:bottom, left:right]
+            shares.append(area.mean() if area.size else 1.0)
+        return np.array(shares) >= COVERED
+
+
+def look(
+    data: Path,
+    split: str,
+    locate: Callable[[NDArray[np.uint8]], Sequence[Region]],
+    progress: Callable[[], None] = lambda: None,
+) -> list[Look]:
+    """Every picture of a split of the plates, the faces and the empty streets in `data`.
+
+    Raises:
+        BadConfiguration: the data is not there.
+    """
+    looks = []
+    for topic, folder in (("plates", "plates"), ("faces", "faces"), ("empty", "waste")):
+        for image, truth in _pictures(data / folder, split, topic):
+            pixels = cv2.imread(str(data / folder / image["file_name"]), cv2.IMREAD_COLOR)
+            if pixels is None:
+                raise BadConfiguration(f"cannot read {image['file_name']} in {data / folder}")
+            found = tuple(locate(np.ascontiguousarray(pixels[..., ::-1])))
+            night = image.get("night")
+            dark = float(pixels.mean()) < NIGHT_LEVEL if night is None else bool(night)
+            size_hw = (pixels.shape[0], pixels.shape[1])
+            looks.append(Look(topic, image["source"], dark, size_hw, truth, found))
+            progress()
+    return looks
+
+
+def _pictures(
+    folder: Path, split: str, topic: str
+) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:
+    # Only validation says where people and vehicles are; the empty streets are always its.
+    path = folder / ("val_pseudo.json" if topic == "empty" else f"{split}.json")
+    try:
+        coco = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfiguration(f"no {path.name} in {folder}") from error
+    boxes: dict[int, list[list[float]]] = {}
+    for a in coco["annotations"]:
+        x, y, w, h = a["bbox"]
+        boxes.setdefault(a["image_id"], []).append([x, y, x + w, y + h])
+    if topic == "empty":
+        none = np.zeros((0, 4), np.float32)
+        return [(image, none) for image in coco["images"] if image["id"] not in boxes]
+    return [
+        (image, np.array(boxes.get(image["id"], []), np.float32).reshape(-1, 4))
+        for image in coco["images"]
+    ]
+
+
+def figures(looks: Sequence[Look], thresholds: Mapping[str, float]) -> dict[str, dict[str, Figure]]:
+    """Recall by group (topic, height, day or night, source) and false area; see the module."""
+    masks = [one.mask(thresholds) for one in looks]
+    hits = [one.hits(mask) for one, mask in zip(looks, masks, strict=True)]
+    table: dict[str, dict[str, Figure]] = {}
+    for topic in ("plates", "faces"):
+        mine = [i for i, one in enumerate(looks) if one.topic == topic]
+        if not mine:
+            continue
+        row: dict[str, Figure] = {}
+        tall = {i: looks[i].truth[:, 3] - looks[i].truth[:, 1] for i in mine}
+        seen = {i: tall[i] >= BINS_PX[0] for i in mine}
+        row["recall ≥ 6 px"] = _rate([hits[i][seen[i]] for i in mine])
+        for low, high in pairwise(BINS_PX):
+            name = f"recall {low}–{high} px" if high < BINS_PX[-1] else f"recall ≥ {low} px tall"
+            row[name] = _rate([hits[i][(tall[i] >= low) & (tall[i] < high)] for i in mine])
+        for night in (False, True):
+            row[f"recall by {'night' if night else 'day'}"] = _rate(
+                [hits[i][seen[i]] for i in mine if looks[i].night == night]
+            )
+        for source in sorted({looks[i].source for i in mine}):
+            row[f"recall {source}"] = _rate(
+                [hits[i][seen[i]] for i in mine if looks[i].source == source]
+            )
+        table[topic] = row
+    empty = [
+        np.array([m.mean()]) for m, one in zip(masks, looks, strict=True) if one.topic == "empty"
+    ]
+    table["empty"] = {"falsely covered area": _rate(empty)}
+    return table
+
+
+def choose(looks: Sequence[Look], labels: Sequence[str]) -> dict[str, float]:
+    """For each label the lowest threshold that covers at most 0.3 % of empty streets."""
+    empty = [one for one in looks if one.topic == "empty"]
+    chosen = {}
+    for label in labels:
+        for threshold in _STEPS:
+            chosen[label] = threshold
+            if np.mean([one.mask({label: threshold}).mean() for one in empty]) <= _MAX_FALSE:
+                break
+    return chosen
+
+
+def _rate(groups: Sequence[NDArray[Any]]) -> Figure:
+    """Mean over all values, resampling groups; NaN where there are none."""
+    sums = np.array([g.sum() for g in groups], np.float64)
+    counts = np.array([len(g) for g in groups], np.float64)
+    if not counts.sum():
+        return (float("nan"), float("nan"), float("nan"), 0)
+    draws = np.random.default_rng(0).integers(0, len(groups), (_ROUNDS, len(groups)))
+    rates = sums[draws].sum(1) / np.maximum(counts[draws].sum(1), 1)
+    low, high = np.percentile(rates, [2.5, 97.5])
+    return (float(sums.sum() / counts.sum()), float(low), float(high), int(counts.sum()))

@@ -1,0 +1,286 @@
+"""Pictures with what is known of faces, plates, heads, people and vehicles in them.
+
+Plates are labelled by people. Faces are not: a teacher (CenterFace at twice the size, also on the
+mirrored picture) proposes them. People and vehicles are labelled by people or by a teacher. What
+nobody is sure of is ignored, neither object nor background.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadConfiguration
+from models.faces import CenterFace
+from models.redaction import LABELS
+from training import scenes
+
+FACE, PLATE, HEAD, PERSON, VEHICLE = range(len(LABELS))
+TOPICS = ("plates", "occupancy", "waste")
+# Scores of the teacher: a face from the first, background below the second.
+_SURE, _UNSURE = 0.35, 0.15
+_SAME_FACE_IOU = 0.4
+_UPRIGHT = (2.0, 4.5)  # height to width of a person who stands or walks, seen whole
+_HEAD_SHARE = 0.14  # of a standing person's height
+Boxes = NDArray[np.float32]
+Proposals = dict[str, list[list[list[float]]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """A picture and what is known of it.
+
+    Attributes:
+        path: picture file; None where `pixels` are given.
+        pixels: uint8 (H, W, 3) RGB, or None until `read`.
+        boxes: float32 (N, 4) xyxy px.
+        labels: int64 (N,) index into `LABELS`.
+        ignored: float32 (M, 4) xyxy px, where a class teaches nothing.
+        ignored_labels: int64 (M,) the class it holds for.
+        taught: bool (C,), whether a class teaches anything here outside its own boxes.
+    """
+
+    path: Path | None
+    boxes: Boxes
+    labels: NDArray[np.int64]
+    ignored: Boxes
+    ignored_labels: NDArray[np.int64]
+    taught: NDArray[np.bool_]
+    pixels: NDArray[np.uint8] | None = None
+
+    def read(self) -> "Labelled":
+        """The same with its pixels.
+
+        Raises:
+            BadConfiguration: the file is no picture.
+        """
+        if self.pixels is not None:
+            return self
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BadConfiguration(f"cannot read the training picture {self.path}")
+        return replace(self, pixels=np.ascontiguousarray(image[..., ::-1]))
+
+
+def propose_faces(
+    data: Path, cache: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Proposals:
+    """What the teacher sees in each training picture and in its mirror image, both as boxes.
+
+    Slow (half a second a picture), so it is kept in `cache`.
+
+    Raises:
+        BadConfiguration: the data is not there.
+    """
+    if cache.exists():
+        kept: Proposals = json.loads(cache.read_text(encoding="utf-8"))
+        return kept
+    teacher = CenterFace(min_score=_UNSURE / 2)
+    names = [f"{topic}/{image['file_name']}" for topic in TOPICS for image in _images(data, topic)]
+    proposals: Proposals = {}
+    for done, name in enumerate(names):
+        pixels = Labelled(data / name, *_nothing()).read().pixels
+        assert pixels is not None
+        width = pixels.shape[1]
+        plain = [[*r.box, r.score] for r in teacher(pixels)]
+        mirrored = teacher(np.ascontiguousarray(pixels[:, ::-1]))
+        back = [[width - r.box[2], r.box[1], width - r.box[0], r.box[3], r.score] for r in mirrored]
+        proposals[name] = [plain, back]
+        progress(done + 1, len(names))
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text(json.dumps(proposals), encoding="utf-8")
+    return proposals
+
+
+def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
+    """The training pictures of all topics, without their pixels.
+
+    Raises:
+        BadConfiguration: the data is not there.
+    """
+    found = []
+    for topic in TOPICS:
+        plates = _by_image(_coco(data / topic / "train.json")) if topic == "plates" else None
+        coco = _coco(data / topic / "train_pseudo.json")
+        others = _by_image(coco)
+        names = {c["id"]: c["name"] for c in coco["categories"]}
+        for image in coco["images"]:
+            name = f"{topic}/{image['file_name']}"
+            notes = _Notes()
+            notes.faces(*_agreed(proposals[name]))
+            notes.others(others.get(image["id"], []), names)
+            notes.heads(image["height"])
+            if plates is not None:
+                for annotation in plates.get(image["id"], []):
+                    notes.add(PLATE, _xyxy(annotation))
+            else:
+                # Nobody looked for plates here, but they hang on vehicles and nowhere else.
+                notes.plates_unknown()
+            labelled = notes.labelled(data / name)
+            # Where vehicles were left out, a missing plate means nothing.
+            labelled.taught[PLATE] = image.get("exhaustive", True)
+            found.append(labelled)
+    return found
+
+
+def draw(count: int, seed: int) -> Iterator[Labelled]:
+    """Drawn streets, whose truth is complete."""
+    for i in range(count):
+        scene = scenes.street(np.random.default_rng((seed, i)))
+        notes = _Notes()
+        names = {"face": FACE, "plate": PLATE, "person": PERSON, "car": VEHICLE}
+        for index, (box, label) in enumerate(zip(scene.boxes, scene.labels, strict=True)):
+            if label in names:
+                notes.add(names[label], box)
+            if label == "person":
+                notes.add(HEAD, *_drawn_head(scene, index))
+        yield replace(notes.labelled(None), pixels=scene.pixels)
+
+
+def _drawn_head(scene: scenes.Scene, person: int) -> Iterator[Boxes]:
+    """The box of what is seen of a drawn person's upper seventh; none where that is too little."""
+    x1, y1, x2, y2 = scene.boxes[person].round().astype(int)
+    inside = [
+        i
+        for i, (box, label) in enumerate(zip(scene.boxes, scene.labels, strict=True))
+        if label == "face" and x1 - 2 <= (box[0] + box[2]) / 2 <= x2 + 2
+    ]
+    if y2 - y1 < _UPRIGHT[0] * (x2 - x1):
+        return
+    bottom = y1 + max(2, round(_HEAD_SHARE * (y2 - y1)))
+    xs = np.flatnonzero(np.isin(scene.owner[y1:bottom, x1:x2], [person, *inside]).any(axis=0))
+    if len(xs):
+        yield np.array([x1 + xs[0], y1, x1 + xs[-1] + 1, bottom], np.float32)
+
+
+class _Notes:
+    """What is known of one picture, as it comes together."""
+
+    def __init__(self) -> None:
+        self._boxes: list[tuple[int, Boxes]] = []
+        self._ignored: list[tuple[int, Boxes]] = []
+
+    def add(self, label: int, *boxes: Any) -> None:
+        self._boxes += [(label, np.asarray(box, np.float32)) for box in boxes]
+
+    def ignore(self, label: int, *boxes: Any) -> None:
+        self._ignored += [(label, np.asarray(box, np.float32)) for box in boxes]
+
+    def of(self, label: int, *, ignored: bool = False) -> list[Boxes]:
+        return [box for one, box in (self._ignored if ignored else self._boxes) if one == label]
+
+    def faces(self, boxes: Boxes, scores: NDArray[np.float32]) -> None:
+        for box, score in zip(boxes, scores, strict=True):
+            if score >= _UNSURE:
+                (self.add if score >= _SURE else self.ignore)(FACE, box)
+
+    def others(self, annotations: Sequence[dict[str, Any]], names: dict[int, str]) -> None:
+        for annotation in annotations:
+            label = PERSON if names[annotation["category_id"]] == "person" else VEHICLE
+            (self.ignore if annotation["iscrowd"] else self.add)(label, _xyxy(annotation))
+
+    def heads(self, height: int) -> None:
+        """Heads around faces; above the shoulders of people without one where they stand whole.
+
+        A face box reaches from the brows or the hairline to the chin; the skull is half as large
+        again. Elsewhere in a person's upper third there may be a head: unknown.
+        """
+        for known in (True, False):
+            for x1, y1, x2, y2 in self.of(FACE, ignored=not known):
+                w, h = x2 - x1, y2 - y1
+                head = (x1 - 0.2 * w, y1 - 0.3 * h, x2 + 0.2 * w, y2 + 0.1 * h)
+                (self.add if known else self.ignore)(HEAD, head)
+        heads = self.of(HEAD)
+        for x1, y1, x2, y2 in self.of(PERSON):
+            w, h = x2 - x1, y2 - y1
+            if any(_inside(head, (x1, y1 - 0.1 * h, x2, y2)) for head in heads):
+                continue
+            upright = _UPRIGHT[0] <= h / w <= _UPRIGHT[1]
+            if upright and y1 > 2 and y2 < height - 2:
+                half, middle = 0.42 * _HEAD_SHARE * h, (x1 + x2) / 2
+                self.add(HEAD, (middle - half, y1, middle + half, y1 + _HEAD_SHARE * h))
+            else:
+                self.ignore(HEAD, (x1, y1 - 0.05 * h, x2, y1 + 0.4 * h))
+        for box in self.of(PERSON, ignored=True):
+            self.ignore(HEAD, box)
+
+    def plates_unknown(self) -> None:
+        self.ignore(PLATE, *self.of(VEHICLE), *self.of(VEHICLE, ignored=True))
+
+    def labelled(self, path: Path | None) -> Labelled:
+        def arrays(pairs: list[tuple[int, Boxes]]) -> tuple[Boxes, NDArray[np.int64]]:
+            boxes = np.array([box for _, box in pairs], np.float32).reshape(-1, 4)
+            return boxes, np.array([label for label, _ in pairs], np.int64)
+
+        taught = np.ones(len(LABELS), bool)
+        return Labelled(path, *arrays(self._boxes), *arrays(self._ignored), taught)
+
+
+def _nothing() -> tuple[Boxes, NDArray[np.int64], Boxes, NDArray[np.int64], NDArray[np.bool_]]:
+    boxes, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    return boxes, labels, boxes, labels, np.ones(len(LABELS), bool)
+
+
+def _agreed(proposals: list[list[list[float]]]) -> tuple[Boxes, NDArray[np.float32]]:
+    """Both views' faces as one: their mean where they meet, half the score where only one saw."""
+    plain, mirrored = (np.array(view, np.float32).reshape(-1, 5) for view in proposals)
+    boxes: list[Boxes] = []
+    scores: list[float] = []
+    free = np.ones(len(mirrored), bool)
+    for row in plain:
+        ious = _ious(row[:4], mirrored[:, :4]) * free
+        best = int(ious.argmax()) if len(ious) else -1
+        if best >= 0 and ious[best] > _SAME_FACE_IOU:
+            free[best] = False
+            boxes.append((row[:4] + mirrored[best, :4]) * np.float32(0.5))
+            scores.append((row[4] + mirrored[best, 4]) / 2)
+        else:
+            boxes.append(row[:4])
+            scores.append(row[4] / 2)
+    boxes += list(mirrored[free, :4])
+    scores += list(mirrored[free, 4] / 2)
+    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+
+
+def _ious(box: Boxes, others: Boxes) -> Boxes:
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    meet = np.clip(high - low, 0, None).prod(1)
+    areas = (others[:, 2:] - others[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - meet
+    return np.asarray(meet / np.maximum(areas, 1e-9), np.float32)
+
+
+def _inside(inner: Boxes, outer: tuple[float, float, float, float]) -> bool:
+    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return bool(outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3])
+
+
+def _coco(path: Path) -> dict[str, Any]:
+    try:
+        coco: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfiguration(
+            f"no {path.name} in {path.parent}: give the folder with {', '.join(TOPICS)}"
+        ) from error
+    return coco
+
+
+def _images(data: Path, topic: str) -> list[dict[str, Any]]:
+    images: list[dict[str, Any]] = _coco(data / topic / "train.json")["images"]
+    return images
+
+
+def _by_image(coco: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for annotation in coco["annotations"]:
+        found.setdefault(annotation["image_id"], []).append(annotation)
+    return found
+
+
+def _xyxy(annotation: dict[str, Any]) -> Boxes:
+    x, y, w, h = annotation["bbox"]
+    return np.array([x, y, x + w, y + h], np.float32)

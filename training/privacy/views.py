@@ -1,0 +1,153 @@
+"""Views for training: crops around what is hard, at the sizes that matter, in bad light.
+
+Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 160 px,
+small ones most often: these are the ones that detectors miss.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import relight
+from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE, Boxes, Labelled
+from training.scenes.plates import any_plate, stick
+
+_TARGETS_PX = (5.0, 160.0)
+_MIN_SIDE_PX = 2.5  # of a labelled object in a view; smaller ones are neither object nor background
+_SCALES = (0.35, 2.6)
+
+
+def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
+    """A random square of `side_px` of `sample`, with all that is known of it."""
+    assert sample.pixels is not None
+    if rng.random() < 0.6:
+        sample = _with_plates(sample, rng)
+    assert sample.pixels is not None
+    height, width = sample.pixels.shape[:2]
+    small = np.flatnonzero(np.isin(sample.labels, (FACE, PLATE, HEAD)))
+    other = np.flatnonzero(np.isin(sample.labels, (PERSON, VEHICLE)))
+    if len(small) and rng.random() < 0.75:
+        kind = rng.choice(np.unique(sample.labels[small]))
+        box = sample.boxes[rng.choice(np.flatnonzero(sample.labels == kind))]
+        scale = np.exp(rng.uniform(*np.log(_TARGETS_PX))) / (box[3] - box[1])
+    elif len(other) and rng.random() < 0.6:
+        box = sample.boxes[rng.choice(other)]
+        scale = np.exp(rng.uniform(np.log(24), np.log(0.9 * side_px))) / max(box[3] - box[1], 1)
+    else:
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        box = np.array([x, y, x, y], np.float32)
+        scale = np.exp(rng.uniform(np.log(0.5), np.log(2.0)))
+    scale = float(np.clip(scale, *_SCALES))
+    angle = np.deg2rad(rng.normal(0, 5))
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = scale * turn @ np.diag([flip, 1.0])
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    at = side_px * rng.uniform(0.15, 0.85, 2)
+    affine = np.concatenate([linear, (at - linear @ centre)[:, None]], 1)
+    # Reducing without area means would give aliases that no camera gives.
+    pixels = sample.pixels
+    if scale < 0.7:
+        blur = 0.45 / scale
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur), np.uint8)
+    seen = cv2.warpAffine(
+        pixels, affine, (side_px, side_px), flags=cv2.INTER_LINEAR, borderValue=(127,) * 3
+    )
+    boxes, whole = _moved(sample.boxes, affine, side_px)
+    ignored, there = _moved(sample.ignored, affine, side_px)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    clear = (whole > 0.4) & (sides.min(1, initial=1e9) >= _MIN_SIDE_PX)
+    cut = ~clear & (whole > 0)
+    return replace(
+        sample,
+        pixels=_worn(np.asarray(seen, np.uint8), rng),
+        boxes=boxes[clear],
+        labels=sample.labels[clear],
+        ignored=np.concatenate([ignored[there > 0], boxes[cut]]),
+        ignored_labels=np.concatenate([sample.ignored_labels[there > 0], sample.labels[cut]]),
+    )
+
+
+def batches(
+    samples: Sequence[Labelled], batch: int, side_px: int, rng: np.random.Generator
+) -> Iterator[list[Labelled]]:
+    """One shuffled pass over `samples` as views; the last short batch is dropped."""
+    order = rng.permutation(len(samples))
+    for start in range(0, len(order) - batch + 1, batch):
+        yield [view(samples[i], side_px, rng) for i in order[start : start + batch]]
+
+
+def _moved(boxes: Boxes, affine: NDArray[np.float64], side_px: int) -> tuple[Boxes, Boxes]:
+    """Boxes in the view, clipped to it, and which share (N,) of each lies in it."""
+    x1, y1, x2, y2 = boxes.T
+    corners = np.stack([x1, y1, x2, y1, x2, y2, x1, y2], 1).reshape(-1, 4, 2)
+    corners = corners @ affine[:, :2].T + affine[:, 2]
+    moved = np.concatenate([corners.min(1), corners.max(1)], 1)
+    seen = np.clip(moved, 0, side_px)
+    area = np.maximum((moved[:, 2:] - moved[:, :2]).prod(1), 1e-6)
+    share = (seen[:, 2:] - seen[:, :2]).prod(1) / area
+    return seen.astype(np.float32), share.astype(np.float32)
+
+
+def _with_plates(sample: Labelled, rng: np.random.Generator) -> Labelled:
+    """Drawn plates on vehicles that show none, where plates are taught at all."""
+    assert sample.pixels is not None
+    pixels, boxes = sample.pixels, []
+    plates = sample.boxes[sample.labels == PLATE]
+    for x1, y1, x2, y2 in sample.boxes[sample.labels == VEHICLE]:
+        w, h = x2 - x1, y2 - y1
+        middle = (plates[:, :2] + plates[:, 2:]) / 2
+        has = ((middle > [x1, y1]) & (middle < [x2, y2])).all(1).any()
+        if has or w < 24 or h < 20 or rng.random() < 0.4:
+            continue
+        plate = any_plate(rng)
+        wide = float(np.clip(rng.uniform(0.12, 0.3) * min(w, 1.4 * h), 5, 200))
+        tall = wide * plate.shape[0] / plate.shape[1] * rng.uniform(0.85, 1.15)
+        wide *= rng.uniform(0.5, 1.0)  # seen from the side
+        x = rng.uniform(x1 + 0.15 * w, x2 - 0.15 * w)
+        y = rng.uniform(y1 + 0.5 * h, y2 - 0.12 * h)
+        slant = rng.normal(0, 0.15) * wide
+        lean = rng.normal(0, 0.04) * tall
+        corners = np.array(
+            [
+                [x - wide / 2 + lean, y - tall / 2 - slant / 2],
+                [x + wide / 2 + lean, y - tall / 2 + slant / 2],
+                [x + wide / 2 - lean, y + tall / 2 + slant / 2],
+                [x - wide / 2 - lean, y + tall / 2 - slant / 2],
+            ]
+        )
+        pixels, box = stick(pixels, plate, corners, rng)
+        boxes.append(box)
+    if not boxes:
+        return sample
+    return replace(
+        sample,
+        pixels=pixels,
+        boxes=np.concatenate([sample.boxes, np.array(boxes, np.float32)]),
+        labels=np.concatenate([sample.labels, np.full(len(boxes), PLATE, np.int64)]),
+    )
+
+
+def _worn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Light, then sometimes night, a moving camera, and the camera's own JPEG."""
+    pixels = relight(pixels, rng)
+    if rng.random() < 0.12:
+        dark = pixels.astype(np.float32) * rng.uniform(0.12, 0.45)
+        dark += rng.normal(0, rng.uniform(2, 9), dark.shape)
+        pixels = np.clip(dark, 0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        reach = int(rng.integers(3, 8))
+        kernel = np.zeros((reach, reach), np.float32)
+        angle = rng.uniform(0, np.pi)
+        half = (reach - 1) / 2
+        for t in np.linspace(-half, half, 4 * reach):
+            x, y = round(half + t * np.cos(angle)), round(half + t * np.sin(angle))
+            kernel[y, x] = 1
+        pixels = np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+    if rng.random() < 0.35:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 92))]
+        pixels = np.asarray(cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], 1), np.uint8)
+    return pixels

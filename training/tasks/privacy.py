@@ -1,0 +1,115 @@
+"""The network that finds personal data: faces, plates, heads, people and vehicles in one pass."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.card import Architecture, Card
+from models.checkpoint import save
+from models.heatmap import Heat, HeatNetwork
+from models.personal import PersonalData
+from models.redaction import LABELS
+from training.privacy import views
+from training.privacy.figures import choose, figures, look
+from training.privacy.labels import Labelled, draw, propose_faces, read_labelled
+from training.privacy.loss import loss
+from training.privacy.start import from_centerface
+from training.recipe import Recipe
+from training.train import freeze
+
+DATA = (
+    "Open Images street pictures (CC BY 2.0, plates CC BY 4.0), Containers in Montevideo (stated "
+    "CC BY 4.0), City of Amsterdam garbage detection (MIT), Korean waste bags, streets and traffic "
+    "cameras (CC BY 4.0), freely licensed COCO pictures, and drawn scenes; faces on them as "
+    "CenterFace proposes them. CenterFace itself was trained on WIDER FACE"
+)
+_LOOSE = 0.03  # as low as an evaluation looks
+_UNMEASURED = {"head": 0.25, "person": 0.3, "vehicle": 0.3}
+
+RECIPE = Recipe(
+    "privacy",
+    epochs=13,
+    batch=8,
+    learning_rate=1e-3,
+    train_px=320,
+    input_px=0,
+    frozen_stages=2,
+    ema=0.998,
+    drawn=8,
+    drawn_from=1,
+)
+
+
+class PrivacyTask:
+    """See `training.tasks.Task`."""
+
+    def __init__(self, recipe: Recipe, data: Path, folder: Path) -> None:
+        self.recipe, self.data = recipe, data
+        architecture = Architecture(
+            LABELS, input_px=0, backbone="mobilenetv2_100", channels=48, kind="heatmap"
+        )
+        self.network = HeatNetwork(architecture)
+        from_centerface(self.network)
+        freeze(self.network, recipe.frozen_stages)
+        proposals = propose_faces(data, folder / "faces.json")
+        self._real = [sample.read() for sample in read_labelled(data, proposals)]
+        self._drawn: list[Labelled] = []
+
+    def train_mode(self) -> None:
+        """The backbone keeps CenterFace's statistics, and nothing else is normalised."""
+        self.network.eval()
+
+    def _samples(self, epoch: int) -> list[Labelled]:
+        if epoch >= self.recipe.drawn_from and not self._drawn:
+            self._drawn = list(draw(self.recipe.drawn, self.recipe.seed))
+        return self._real + self._drawn
+
+    def steps(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+        return len(self._samples(epoch)) // self.recipe.batch
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[list[Labelled]]:
+        """The views of one epoch."""
+        samples = self._samples(epoch)
+        return views.batches(samples, self.recipe.batch, self.recipe.train_px, rng)
+
+    def pixels(self, batch: list[Labelled]) -> Tensor:
+        """uint8 (B, H, W, 3)."""
+        return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
+
+    def loss(self, output: Heat, batch: list[Labelled]) -> dict[str, Tensor]:
+        """Losses by part."""
+        return loss(output, batch)
+
+    def finish(self, network: nn.Module, folder: Path) -> Card:
+        """Choose the thresholds of faces and plates on validation, write weights and card."""
+        assert isinstance(network, HeatNetwork)
+        card = Card(
+            name=self.recipe.name,
+            architecture=network.architecture,
+            digest="",
+            min_score=dict.fromkeys(LABELS, _LOOSE),
+            calibration={},
+            licence="Apache-2.0; starts from CenterFace, MIT",
+            data=DATA,
+            recipe=asdict(self.recipe),
+        )
+        save(network, card, folder)
+        looks = look(self.data, "val", PersonalData(folder=folder, min_score=_LOOSE))
+        card = replace(card, min_score=_UNMEASURED | choose(looks, ("face", "plate")))
+        shipped = {name: card.min_score[name] for name in ("face", "plate")}
+        metrics = {
+            f"{topic}, {figure}": f"{value:.4f} [{low:.4f}, {high:.4f}], n = {count}"
+            for topic, row in figures(looks, shipped).items()
+            for figure, (value, low, high, count) in row.items()
+        }
+        return save(network, replace(card, metrics=metrics), folder)
+
+
+def open_task(recipe: Recipe, data: Path, folder: Path) -> PrivacyTask:
+    """Read the data and set the network up."""
+    return PrivacyTask(recipe, data, folder)

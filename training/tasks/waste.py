@@ -1,0 +1,121 @@
+"""The waste detector: containers with their state, waste, and whether a picture is dirty."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.card import Architecture, Card
+from models.checkpoint import save
+from models.network import Dense, Network
+from models.runtime import Runtime, points
+from services.opening import open_redactor
+from services.settings import Settings
+from training.dataset import (
+    WASTE_FACTS,
+    WASTE_NAMES,
+    WASTE_STATES,
+    Sample,
+    batches,
+    draw_waste,
+    read_waste,
+)
+from training.evaluate import best_threshold, facts_of, figures, platt, score
+from training.loss import loss
+from training.recipe import Recipe
+from training.train import freeze, load_imagenet
+
+RECIPE = Recipe("waste")
+DATA = (
+    "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
+    "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
+)
+
+
+class WasteTask:
+    """See `training.tasks.Task`."""
+
+    def __init__(self, recipe: Recipe, data: Path) -> None:
+        self.recipe, self.data = recipe, data
+        self._real = [s.read(recipe.input_px * 5 // 4) for s in read_waste(data, "train")]
+        self._drawn: list[Sample] = []
+        self.network = Network(
+            Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS, input_px=recipe.input_px)
+        )
+        load_imagenet(self.network)
+        freeze(self.network, recipe.frozen_stages)
+        self._at = torch.from_numpy(points(recipe.train_px))
+
+    def train_mode(self) -> None:
+        """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
+        self.network.train()
+        for module in self.network.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+    def _samples(self, epoch: int) -> list[Sample]:
+        if epoch >= self.recipe.drawn_from and not self._drawn:
+            self._drawn = draw_waste(self.recipe.drawn, self.recipe.seed)
+        return self._real + self._drawn
+
+    def steps(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+        return len(self._samples(epoch)) // self.recipe.batch
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[list[Sample]]:
+        """The augmented batches of one epoch."""
+        return batches(self._samples(epoch), self.recipe.batch, self.recipe.train_px, rng)
+
+    def pixels(self, batch: list[Sample]) -> Tensor:
+        """uint8 (B, H, W, 3)."""
+        return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
+
+    def loss(self, output: Dense, batch: list[Sample]) -> dict[str, Tensor]:
+        """Losses by part."""
+        return loss(output, batch, self._at.to(output.logits.device))
+
+    def finish(self, network: nn.Module, folder: Path) -> Card:
+        """Choose thresholds and calibration on the validation split, write weights and card."""
+        assert isinstance(network, Network)
+        architecture = network.architecture
+        card = Card(
+            name=self.recipe.name,
+            architecture=architecture,
+            digest="",
+            min_score=dict.fromkeys(architecture.names, 0.5),
+            calibration={},
+            licence="Apache-2.0",
+            data=DATA,
+            recipe=asdict(self.recipe),
+        )
+        save(network, card, folder)
+        samples = read_waste(self.data, "val")
+        redactor = open_redactor(Settings())
+        scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
+        calibration = {}
+        for index, fact in enumerate(architecture.image_names):
+            p, truth = facts_of(scored, fact, index)
+            p = np.clip(p, 1e-6, 1 - 1e-6)
+            calibration[fact] = platt(np.log(p / (1 - p)), truth)
+        card = replace(
+            card,
+            min_score={n: best_threshold(scored, i) for i, n in enumerate(architecture.names)},
+            calibration=calibration,
+        )
+        save(network, card, folder)
+        scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
+        table = figures(scored, architecture.names, architecture.image_names)
+        metrics = {
+            f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
+            for group, row in table.items()
+            for figure, (value, low, high, count) in row.items()
+        }
+        return save(network, replace(card, metrics=metrics), folder)
+
+
+def open_task(recipe: Recipe, data: Path, folder: Path) -> WasteTask:
+    """Read the data and set the network up."""
+    return WasteTask(recipe, data)
