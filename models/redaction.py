@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 LABELS = ("face", "plate", "head", "person", "vehicle")
-_PROOF_ROUNDS = 3
+_PROOF_ROUNDS = 8
 _MIN_SHARE = 0.8  # of a find that must lie in what no longer depends on the original
 _PROCESS_KEY = os.urandom(32)
 _SEAL = object()
@@ -138,7 +138,7 @@ class Redactor:
 
     Proof: the locators look again, around all covers, at the picture decoded from what would be
     published. Whatever they find that does not lie wholly in solid grey is covered again from the
-    original, with its margin and together with every region it touches, in solid grey, up to three
+    original, with its margin and together with every region it touches, in solid grey, up to eight
     times. What they still find then fails the frame where less than 0.8 of its area lies in covers
     that do not depend on the original (mosaic, solid, zones; never a blur). What lies inside those
     is a cover mistaken for a face: it holds nothing that could be seen.

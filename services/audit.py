@@ -207,10 +207,10 @@ class Journal:
 
     def _last(self, file: BinaryIO) -> Link | None:
         size = file.seek(0, os.SEEK_END)
-        start = file.seek(max(0, size - _TAIL_BYTES))
+        file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().splitlines(keepends=True)
         torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if not _BEGINNING.startswith(torn[: len(_BEGINNING)]) or (start and not lines):
+        if not _BEGINNING.startswith(torn[: len(_BEGINNING)]):
             raise CatalogError(f"audit {self._path}: its last line is no entry")
         last = _parsed(lines[-1], self._path, "its last line") if lines else None
         # A power cut tore it; its `append` never returned, so nothing relies on it.

@@ -75,7 +75,7 @@ def outcomes_of(keys, store, tmp_path, monkeypatch, **settings):
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_stuck_picture_times_out_and_no_other(store, tmp_path, monkeypatch):
     keys = [*(f"{i}.jpg" for i in range(8)), "8.jpg", "stuck.jpg"]
-    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=2, image_timeout_s=3)
+    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=2, image_timeout_s=5)
     reasons = {outcome.key: outcome.reason for outcome in outcomes}
     assert reasons.pop("stuck.jpg") == "timed_out"
     assert set(reasons.values()) == {"done"}

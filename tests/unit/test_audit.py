@@ -210,7 +210,9 @@ def test_a_line_torn_by_a_power_cut_is_written_anew(tmp_path: Path) -> None:
         assert list(read_links(path)) == chain(2)
 
 
-@pytest.mark.parametrize("line", ["{}\n", "\n", "x" * 100_000, "x" * 100_000 + "\n", "\xff\n"])
+@pytest.mark.parametrize(
+    "line", ["{}\n", "\n", "notes", "x" * 100_000 + "\n", "\xff\n", '{"position": ' + "x" * 100_000]
+)
 def test_a_journal_is_not_continued_after_what_is_no_entry(tmp_path: Path, line: str) -> None:
     path = tmp_path / "audit.jsonl"
     path.write_text(line_of(chain(1)[0]) + line, encoding="latin-1")

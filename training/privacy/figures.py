@@ -25,7 +25,6 @@ from training.evaluate import NIGHT_LEVEL, Figure
 COVERED = 0.95
 BINS_PX = (6, 12, 24, 48, 10_000)
 _STEPS = (0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-_MAX_FALSE = 0.003
 _ROUNDS = 1000
 
 
@@ -149,14 +148,14 @@ def figures(looks: Sequence[Look], thresholds: Mapping[str, float]) -> dict[str,
     return table
 
 
-def choose(looks: Sequence[Look], labels: Sequence[str]) -> dict[str, float]:
-    """For each label the lowest threshold that covers at most 0.3 % of empty streets."""
+def choose(looks: Sequence[Look], limits: Mapping[str, float]) -> dict[str, float]:
+    """For each label the lowest threshold that covers at most its limit of empty streets' area."""
     empty = [one for one in looks if one.topic == "empty"]
     chosen = {}
-    for label in labels:
+    for label, limit in limits.items():
         for threshold in _STEPS:
             chosen[label] = threshold
-            if np.mean([one.mask({label: threshold}).mean() for one in empty]) <= _MAX_FALSE:
+            if np.mean([one.mask({label: threshold}).mean() for one in empty]) <= limit:
                 break
     return chosen
 

@@ -27,6 +27,7 @@ DATA = (
     "cameras (CC BY 4.0), freely licensed COCO pictures, and drawn scenes; faces on them as "
     "CenterFace proposes them. CenterFace itself was trained on WIDER FACE"
 )
+_MAX_FALSE = {"face": 0.003, "plate": 0.0125}  # CenterFace still helps with faces
 _LOOSE = 0.03  # as low as an evaluation looks
 _UNMEASURED = {"head": 0.25, "person": 0.3, "vehicle": 0.3}
 
@@ -100,7 +101,7 @@ class PrivacyTask:
         )
         save(network, card, folder)
         looks = look(self.data, "val", PersonalData(folder=folder, min_score=_LOOSE))
-        card = replace(card, min_score=_UNMEASURED | choose(looks, ("face", "plate")))
+        card = replace(card, min_score=_UNMEASURED | choose(looks, _MAX_FALSE))
         shipped = {name: card.min_score[name] for name in ("face", "plate")}
         metrics = {
             f"{topic}, {figure}": f"{value:.4f} [{low:.4f}, {high:.4f}], n = {count}"
