@@ -242,9 +242,13 @@ class Redactor:
         """What would be covered in uint8 (H, W, 3) pixels, in `areas` alone where they are given.
 
         Raises:
-            RedactionFailed: bad_region, where a locator gives a label that is not known.
+            RedactionFailed: bad_region, where a locator gives no list, or an unknown label.
         """
-        found = [region for locate in self._locators for region in locate(pixels, areas)]
+        answers = [locate(pixels, areas) for locate in self._locators]
+        if not all(isinstance(answer, list) for answer in answers):
+            # Something empty of another type would pass for "nothing found".
+            raise RedactionFailed("bad_region", "a locator gave no list")
+        found = [region for answer in answers for region in answer]
         for region in found:
             # An unknown label would be left uncovered.
             if region.label not in LABELS:
