@@ -298,13 +298,3 @@ def test_every_answer_ends_soon_in_a_clean_picture_or_an_error(answers: list[lis
     finally:
         assert len(locator.asked) <= 1 + 1 + 3
     verify_bare(made.encoded)
-
-
-@pytest.mark.parametrize("answer", ["", {}, (), None], ids=lambda a: type(a).__name__)
-def test_an_answer_that_is_no_list_fails_the_frame(answer):
-    class Odd(Locates):
-        def __call__(self, pixels, areas=None):
-            return answer
-
-    with pytest.raises(RedactionFailed, match="bad_region"):
-        Redactor([Odd([])])(frame_of(noise()))
