@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 DATA ?= $(or $(VIGIE_DATA),../shared/data)
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv and install everything into it
 
@@ -38,6 +38,9 @@ bench: setup ## measure speed against peers; figures go to build/bench and the R
 train: setup ## train the waste detector on DATA (an hour on two cores)
 	$(BIN)/vigie train waste --data $(DATA)/waste
 
+train-privacy: setup ## train the network that finds personal data on DATA (two hours on two cores)
+	$(BIN)/vigie train privacy --data $(DATA)
+
 docs: setup ## write again what is generated: the benchmark table in the README
 	$(BIN)/python -m benchmarks.record
 
@@ -50,4 +53,4 @@ constraints: ## pin the newest versions that pyproject.toml allows
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test test-all check bench train docs golden constraints clean
+.PHONY: help setup demo test test-all check bench train train-privacy docs golden constraints clean

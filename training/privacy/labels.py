@@ -128,10 +128,12 @@ def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
     return found
 
 
-def draw(count: int, seed: int) -> Iterator[Labelled]:
+def draw(
+    count: int, seed: int, size_hw: tuple[int, int] = (600, 800), *, night: bool = False
+) -> Iterator[Labelled]:
     """Drawn streets, whose truth is complete."""
     for i in range(count):
-        scene = scenes.street(np.random.default_rng((seed, i)))
+        scene = scenes.street(np.random.default_rng((seed, i)), size_hw, night=night)
         notes = _Notes()
         names = {"face": FACE, "plate": PLATE, "person": PERSON, "car": VEHICLE}
         for index, (box, label) in enumerate(zip(scene.boxes, scene.labels, strict=True)):

@@ -65,6 +65,7 @@ def loss(output: Heat, samples: Sequence[Labelled]) -> dict[str, Tensor]:
 
     Heat: the penalty-reduced focal loss of CornerNet (arXiv 1808.01244, equation 1).
     """
+    output = Heat(*(part.float() for part in output))
     _, classes, h, w = output.logits.shape
     parts = [targets(sample, h * STRIDE_PX, classes) for sample in samples]
     heat, weight, shape, near = (

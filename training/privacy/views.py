@@ -1,7 +1,8 @@
 """Views for training: crops around what is hard, at the sizes that matter, in bad light.
 
 Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 160 px,
-small ones most often: these are the ones that detectors miss.
+small ones most often: these are the ones that detectors miss. Plates, of which few are labelled,
+are also drawn, or copied from other pictures, onto vehicles that show none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,23 +15,35 @@ from numpy.typing import NDArray
 from training.dataset import relight
 from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE, Boxes, Labelled
 from training.scenes.plates import any_plate, stick
+from training.scenes.scene import Pixels
 
 _TARGETS_PX = (5.0, 160.0)
 _MIN_SIDE_PX = 2.5  # of a labelled object in a view; smaller ones are neither object nor background
-_SCALES = (0.35, 2.6)
+_SCALES = (0.3, 2.6)
+_COPIED_PX = 14  # height from which a plate is copied
 
 
-def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
-    """A random square of `side_px` of `sample`, with all that is known of it."""
+def view(
+    sample: Labelled, side_px: int, rng: np.random.Generator, plates: Sequence[Pixels] = ()
+) -> Labelled:
+    """A random square of `side_px` of `sample`, with all that is known of it.
+
+    Args:
+        sample: with its pixels.
+        side_px: of the view.
+        rng: of every choice.
+        plates: pictures of plates to copy from, see `cut_plates`.
+    """
     assert sample.pixels is not None
     if rng.random() < 0.6:
-        sample = _with_plates(sample, rng)
+        sample = _with_plates(sample, rng, plates)
     assert sample.pixels is not None
     height, width = sample.pixels.shape[:2]
     small = np.flatnonzero(np.isin(sample.labels, (FACE, PLATE, HEAD)))
     other = np.flatnonzero(np.isin(sample.labels, (PERSON, VEHICLE)))
     if len(small) and rng.random() < 0.75:
-        kind = rng.choice(np.unique(sample.labels[small]))
+        kinds = np.unique(sample.labels[small])
+        kind = PLATE if PLATE in kinds and rng.random() < 0.5 else rng.choice(kinds)
         box = sample.boxes[rng.choice(np.flatnonzero(sample.labels == kind))]
         scale = np.exp(rng.uniform(*np.log(_TARGETS_PX))) / (box[3] - box[1])
     elif len(other) and rng.random() < 0.6:
@@ -39,7 +52,7 @@ def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
     else:
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         box = np.array([x, y, x, y], np.float32)
-        scale = np.exp(rng.uniform(np.log(0.5), np.log(2.0)))
+        scale = np.exp(rng.uniform(np.log(_SCALES[0]), np.log(2.0)))
     scale = float(np.clip(scale, *_SCALES))
     angle = np.deg2rad(rng.normal(0, 5))
     flip = -1.0 if rng.random() < 0.5 else 1.0
@@ -47,7 +60,9 @@ def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
     linear = scale * turn @ np.diag([flip, 1.0])
     centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
     at = side_px * rng.uniform(0.15, 0.85, 2)
-    affine = np.concatenate([linear, (at - linear @ centre)[:, None]], 1)
+    start = at - linear @ centre
+    start += _shift(linear, start, (width, height), side_px)
+    affine = np.concatenate([linear, start[:, None]], 1)
     # Reducing without area means would give aliases that no camera gives.
     pixels = sample.pixels
     if scale < 0.7:
@@ -72,12 +87,43 @@ def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
 
 
 def batches(
-    samples: Sequence[Labelled], batch: int, side_px: int, rng: np.random.Generator
+    samples: Sequence[Labelled],
+    batch: int,
+    side_px: int,
+    rng: np.random.Generator,
+    plates: Sequence[Pixels] = (),
 ) -> Iterator[list[Labelled]]:
     """One shuffled pass over `samples` as views; the last short batch is dropped."""
     order = rng.permutation(len(samples))
     for start in range(0, len(order) - batch + 1, batch):
-        yield [view(samples[i], side_px, rng) for i in order[start : start + batch]]
+        yield [view(samples[i], side_px, rng, plates) for i in order[start : start + batch]]
+
+
+def cut_plates(samples: Sequence[Labelled]) -> list[Pixels]:
+    """The labelled plates that are large enough to be copied, as bright as drawn ones."""
+    plates = []
+    for sample in samples:
+        assert sample.pixels is not None
+        for x1, y1, x2, y2 in sample.boxes[sample.labels == PLATE].round().astype(int):
+            plate = sample.pixels[max(y1, 0) : y2, max(x1, 0) : x2].astype(np.float32)
+            if y2 - y1 >= _COPIED_PX and 0.8 < (x2 - x1) / (y2 - y1) < 6:
+                plate *= 235 / max(float(np.percentile(plate, 95)), 1.0)
+                plates.append(np.clip(plate, 0, 255).astype(np.uint8))
+    return plates
+
+
+def _shift(
+    linear: NDArray[np.float64],
+    start: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    side_px: int,
+) -> NDArray[np.float64]:
+    """How far (x, y) to move a picture for the view to be full of it, or it whole in the view."""
+    width, height = size_wh
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T + start
+    low, high = corners.min(0), corners.max(0)
+    ends = np.sort([-low, side_px - high], axis=0)
+    return np.asarray(np.clip(0.0, *ends))
 
 
 def _moved(boxes: Boxes, affine: NDArray[np.float64], side_px: int) -> tuple[Boxes, Boxes]:
@@ -92,8 +138,8 @@ def _moved(boxes: Boxes, affine: NDArray[np.float64], side_px: int) -> tuple[Box
     return seen.astype(np.float32), share.astype(np.float32)
 
 
-def _with_plates(sample: Labelled, rng: np.random.Generator) -> Labelled:
-    """Drawn plates on vehicles that show none, where plates are taught at all."""
+def _with_plates(sample: Labelled, rng: np.random.Generator, copied: Sequence[Pixels]) -> Labelled:
+    """Plates, drawn or copied, on vehicles that show none."""
     assert sample.pixels is not None
     pixels, boxes = sample.pixels, []
     plates = sample.boxes[sample.labels == PLATE]
@@ -103,7 +149,8 @@ def _with_plates(sample: Labelled, rng: np.random.Generator) -> Labelled:
         has = ((middle > [x1, y1]) & (middle < [x2, y2])).all(1).any()
         if has or w < 24 or h < 20 or rng.random() < 0.4:
             continue
-        plate = any_plate(rng)
+        copy = len(copied) > 0 and rng.random() < 0.6
+        plate = copied[int(rng.integers(len(copied)))] if copy else any_plate(rng)
         wide = float(np.clip(rng.uniform(0.12, 0.3) * min(w, 1.4 * h), 5, 200))
         tall = wide * plate.shape[0] / plate.shape[1] * rng.uniform(0.85, 1.15)
         wide *= rng.uniform(0.5, 1.0)  # seen from the side
