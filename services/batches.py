@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExists
 from services.catalog import Catalog
 from services.events import Event, Wire, completed, quarantined, recorded
-from services.judgement import State, judge_all
+from services.judgement import LOST_VIEW, VIEW_LIMITS, Limits, State, judge_all
 from services.opening import purposes_of
 from services.outcome import Outcome
 from services.pipeline import Item
+from services.references import References
 from services.sites import Site
 from services.storage import Store
+from services.view import urn
 
 
 class Manifest(Wire):
@@ -123,9 +125,11 @@ def submit(
 
     Raises:
         PurposeRefused: the site does not declare one of the purposes.
+        BadConfiguration: a camera's reference is not in the store.
         BatchError: no images.
     """
     purposes_of(site, purposes)
+    References(store, site).check()
     listed = {info.key: info.etag for info in store.list("inbox", prefix)}
     chosen = sorted(listed if keys is None else keys)
     if missing := [key for key in chosen if key not in listed]:
@@ -229,20 +233,27 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
                 )
             )
     states: dict[tuple[str, str], State] = {}
-    for name, purpose in purposes_of(site, manifest.purposes).items():
-        for asset in (a for a in site.assets if a.purpose == name):
-            for quantity, limits in purpose.judgement(asset.limits).items():
-                history = [
-                    o
-                    for outcome in outcomes
-                    for o in outcome.observations
-                    if (o.asset, o.quantity) == (asset.id, quantity)
-                ]
-                state = catalog.state(asset.id, quantity)
-                state, raised = judge_all(state, history, limits, site.source)
-                states[asset.id, quantity] = state
-                events += raised
+    for asset, quantity, limits in _judged(site, manifest.purposes):
+        history = [
+            o
+            for outcome in outcomes
+            for o in outcome.observations
+            if (o.asset, o.quantity) == (asset, quantity)
+        ]
+        state, raised = judge_all(catalog.state(asset, quantity), history, limits, site.source)
+        states[asset, quantity] = state
+        events += raised
     counts = dict(catalog.counts(batch))
     last = max(outcome.captured_at for outcome in outcomes)
     events.append(completed(batch, counts, last, site.source))
     return catalog.finish(batch, states, events)
+
+
+def _judged(site: Site, purposes: Sequence[str]) -> Iterator[tuple[str, str, Limits]]:
+    """What is judged at a site: asset or view (URN), quantity, and its limits."""
+    for name, purpose in purposes_of(site, purposes).items():
+        for asset in (a for a in site.assets if a.purpose == name):
+            for quantity, limits in purpose.judgement(asset.limits).items():
+                yield asset.id, quantity, limits
+    for camera in (c for c in site.cameras if c.references):
+        yield urn(site, f"view:{camera.id}"), LOST_VIEW, VIEW_LIMITS

@@ -15,6 +15,8 @@ TYPE_PREFIX = "vigie."
 OBSERVATION_RECORDED = "vigie.observation.recorded.v1"
 OVERFLOW_STARTED = "vigie.waste.overflow.started.v1"
 OVERFLOW_ENDED = "vigie.waste.overflow.ended.v1"
+VIEW_LOST = "vigie.site.view.lost.v1"
+VIEW_RESTORED = "vigie.site.view.restored.v1"
 IMAGE_QUARANTINED = "vigie.image.quarantined.v1"
 BATCH_COMPLETED = "vigie.batch.completed.v1"
 

@@ -13,6 +13,8 @@ from typing import Literal
 from services.events import (
     OVERFLOW_ENDED,
     OVERFLOW_STARTED,
+    VIEW_LOST,
+    VIEW_RESTORED,
     Event,
     Instant,
     Observation,
@@ -20,7 +22,13 @@ from services.events import (
     derived_id,
 )
 
-TRANSITIONS = {"waste.overflow": (OVERFLOW_STARTED, OVERFLOW_ENDED)}
+LOST_VIEW = "site.view.lost"
+"""Quantity: whether a fixed camera no longer shows its known view."""
+
+TRANSITIONS = {
+    "waste.overflow": (OVERFLOW_STARTED, OVERFLOW_ENDED),
+    LOST_VIEW: (VIEW_LOST, VIEW_RESTORED),
+}
 """Quantity → the types of the events that open and close its condition."""
 
 Status = Literal["unknown", "clear", "raised"]
@@ -40,6 +48,10 @@ class Limits(Wire):
     leave: float
     dwell: timedelta
     stale: timedelta
+
+
+VIEW_LIMITS = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=5), stale=timedelta(hours=48))
+"""How `LOST_VIEW` is judged: one picture with a lorry before the lens is no lost view."""
 
 
 class State(Wire):

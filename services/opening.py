@@ -11,6 +11,7 @@ from models.redaction import Locator, Redactor
 from services import purposes as purpose_plugins
 from services.audit import Witness
 from services.pipeline import Eyes, Line
+from services.references import References
 from services.seal import Seal
 from services.settings import Settings
 from services.sites import Redaction, Site
@@ -98,4 +99,5 @@ def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Setti
     eyes = open_eyes(detectors, settings, open_redactor(settings, site.redaction))
     witness = Witness(settings.operator, site.source, settings.key("audit"))
     recipient = settings.quarantine_recipient
-    return Line(store, site, eyes, wanted, witness, Seal(recipient) if recipient else None)
+    seal = Seal(recipient) if recipient else None
+    return Line(store, site, eyes, wanted, witness, seal, References(store, site))

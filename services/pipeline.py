@@ -18,9 +18,11 @@ from models.detectors import Detector
 from models.errors import BadImage, NoSuchObject, ObjectExists, RedactionFailed, StorageError
 from models.frame import Limits, decode
 from models.redaction import RedactedFrame, Redactor
+from models.registration import MODEL as REGISTRATION
 from services.audit import Witness
 from services.events import Wire, work_key
 from services.outcome import Outcome, Testimony, described
+from services.references import References
 from services.seal import Seal
 from services.sites import Site
 from services.storage import Store
@@ -72,7 +74,7 @@ class Eyes:
         Vigie's own version is part of it: how detections become observations changes with it.
         """
         found = sorted(d.model for d in self.detectors.values())
-        return (self.redactor.model, *found, _VERSION)
+        return (self.redactor.model, *found, REGISTRATION, _VERSION)
 
     def see(
         self,
@@ -121,6 +123,7 @@ class Line:
         purposes: name → the declared purposes that the batch asks for.
         witness: who answers for what becomes of an image.
         seal: encrypts what goes into quarantine; None leaves it as it is.
+        references: the known views of the site's cameras; None where nothing is compared.
     """
 
     store: Store
@@ -129,6 +132,7 @@ class Line:
     purposes: Mapping[str, Purpose]
     witness: Witness
     seal: Seal | None = None
+    references: References | None = None
 
     def work(self, item: Item) -> str:
         """The identity of doing this image with these models and this configuration."""
@@ -154,10 +158,9 @@ class Line:
             # The work in the key keeps what an older model published, and the evidence, valid.
             redacted_key = f"{item.key.rpartition('.')[0] or item.key}.{work[:8]}.jpg"
             with stages.of("measure"):
-                camera = self.site.camera_of(item.key)
-                models = {name: d.model for name, d in self.eyes.detectors.items()}
-                view = View(self.site, camera, frame, detections, models, work, redacted_key)
+                view = self._view(item.key, frame, detections, work, redacted_key)
                 observations = [o for p in self.purposes.values() for o in p.measure(view)]
+                observations += [view.sighting()] if view.sight else []
             outcome = Outcome(
                 key=item.key,
                 work=work,
@@ -180,6 +183,21 @@ class Line:
         except Exception as error:  # noqa: BLE001 - one bad image never stops a batch
             reason = f"internal_error:{type(error).__name__}"
         return self.quarantine(item, reason, data, stored_at, stages)
+
+    def _view(
+        self,
+        key: str,
+        frame: RedactedFrame,
+        detections: Mapping[str, Detections],
+        work: str,
+        redacted_key: str,
+    ) -> View:
+        camera = self.site.camera_of(key)
+        known = self.references.of(camera) if self.references and camera else None
+        sight = known.find(frame.pixels, frame.regions) if known else None
+        models = {name: d.model for name, d in self.eyes.detectors.items()}
+        models["registration"] = REGISTRATION
+        return View(self.site, camera, frame, detections, models, work, redacted_key, known, sight)
 
     def _publish(self, key: str, frame: RedactedFrame) -> str:
         """Write the redacted picture once; gives the sha256 of what stands in the store.

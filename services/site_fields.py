@@ -71,6 +71,9 @@ AssetId = Annotated[
         "an id of letters, digits, '.', '_' and '-', or a whole URN",
     ),
 ]
+Key = Annotated[
+    str, matching(r"[^/\\\s][^\\\x00-\x1f]{0,1000}", "an object key, without '/' first")
+]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
@@ -130,6 +133,8 @@ class Camera(Part):
         key_time: where and how the rest of the key holds the capture time, in strptime's words;
             UTC where it ends in Z, else the site's local time. None where keys hold no time.
         private_zones: outlines in px that are always covered.
+        references: redacted pictures, by key in the redacted bucket, of its view as it should be:
+            clean, by day and by night. Outlines are drawn on them.
     """
 
     id: Id = Field(examples=["cam-01"])
@@ -145,6 +150,9 @@ class Camera(Part):
     )
     private_zones: tuple[Outline, ...] = Field(
         default=(), examples=[[[[0, 0], [200, 0], [200, 90], [0, 90]]]]
+    )
+    references: Annotated[tuple[Key, ...], Field(max_length=12)] = Field(
+        default=(), examples=[["quai-nord/cam-01/20260612T064000Z.1a2b3c4d.jpg"]]
     )
 
     def scaled(

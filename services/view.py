@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.detections import Detections
 from models.redaction import RedactedFrame
+from models.registration import KnownView, Sight
 from services.events import Evidence, Observation
-from services.judgement import Limits
+from services.judgement import LOST_VIEW, Limits
 from services.sites import Asset, Camera, Site
 
 
@@ -26,6 +27,8 @@ class View:
         models: detector name → `name@digest`.
         work: identity of image, models and configuration.
         redacted_key: where the redacted image is kept.
+        known: the camera's view as it should be; None without references.
+        sight: what became of it in this image.
     """
 
     site: Site
@@ -35,12 +38,52 @@ class View:
     models: Mapping[str, str]
     work: str
     redacted_key: str
+    known: KnownView | None = None
+    sight: Sight | None = None
+
+    @property
+    def unseen(self) -> Literal["dark", "view_lost"] | None:
+        """Why nothing can be said of what the camera should show; None where it shows it."""
+        if self.sight is None or self.sight.state == "seen":
+            return None
+        return "dark" if self.sight.state == "dark" else "view_lost"
 
     def outline(self, asset: Asset) -> NDArray[np.float32]:
-        """The asset's outline (N, 2) in px of this frame, scaled from the size it was drawn in."""
+        """The asset's outline (N, 2) in px of this frame, moved as the view has moved."""
         assert self.camera is not None
-        drawn = asset.views[self.camera.id]
-        return np.array(self.camera.scaled(drawn, self.frame.pixels.shape[:2]), np.float32)
+        drawn = np.array(asset.views[self.camera.id], np.float64)
+        if self.sight is not None and self.sight.affine is not None:
+            drawn = drawn @ self.sight.affine[:, :2].T + self.sight.affine[:, 2]
+        here = self.camera.scaled(drawn.tolist(), self.frame.pixels.shape[:2])
+        return np.array(here, np.float32)
+
+    def change(self, asset: Asset) -> float | None:
+        """How much an asset's place differs from the references, in [0, 1]; None without them."""
+        if self.known is None or self.sight is None or self.sight.affine is None:
+            return None
+        assert self.camera is not None
+        drawn = np.array(asset.views[self.camera.id], np.float32)
+        return self.known.change(self.frame.pixels, self.sight, drawn)
+
+    def whole(self) -> NDArray[np.float32]:
+        """The outline (4, 2) of the whole frame."""
+        height, width = self.frame.pixels.shape[:2]
+        return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+
+    def sighting(self) -> Observation:
+        """Whether the camera no longer shows its known view: `site.view.lost`, 0 or 1."""
+        assert self.camera is not None
+        assert self.sight is not None
+        dark = self.sight.state == "dark"
+        return self.observe(
+            urn(self.site, f"view:{self.camera.id}"),
+            LOST_VIEW,
+            self.whole(),
+            "registration",
+            value=None if dark else float(self.sight.state == "lost"),
+            reason="dark" if dark else None,
+            detail={"matches": self.sight.matches},
+        )
 
     def observe(
         self,
@@ -73,6 +116,11 @@ class View:
             model=self.models[model],
             detail={name: round(float(share), 4) for name, share in (detail or {}).items()},
         )
+
+
+def urn(site: Site, place: str) -> str:
+    """The URN of something at a site that is no asset, such as `view:<camera id>`."""
+    return f"urn:vigie:{site.territory}:{site.site}:{place}"
 
 
 class Purpose(Protocol):

@@ -285,6 +285,32 @@ def report(
 
 
 @app.command()
+def references(batch: Batch, as_json: Json = False) -> None:
+    """Propose reference pictures for fixed cameras: their cleanest and emptiest views of a batch.
+
+    Look at them, then put them into the site file: a camera that has references notices that it was
+    moved or covered, and compares places with what they should look like.
+
+        vigie references 3fa2
+    """
+    from services import batches  # noqa: PLC0415
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.references import propose  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+
+    settings = Settings()
+    catalog = Catalog(settings.catalog_url)
+    batch = catalog.batch(batch).batch
+    site = batches.read_manifest(Store.connect(settings), batch).read_site()
+    proposed = propose(site, catalog.outcomes(batch))
+    text = "\n".join(
+        f"  - id: {camera}\n    references:\n" + "\n".join(f"      - {key}" for key in keys)
+        for camera, keys in proposed.items()
+    )
+    _say(proposed, as_json, text or "no pictures of a fixed camera in this batch")
+
+
+@app.command()
 def redact(
     source: Annotated[str, typer.Argument(help="Picture, folder, or s3://BUCKET/PREFIX.")],
     target: Annotated[str, typer.Argument(help="File, folder, or s3://BUCKET/PREFIX to write.")],

@@ -1,12 +1,16 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.detections import Detections
 from models.frame import Frame
 from models.redaction import redact
+from models.registration import Sight
 from services.purposes import waste
 from services.sites import parse_site
 from services.view import View
@@ -133,3 +137,65 @@ def test_limits_are_checked():
     assert (limits.enter, limits.leave) == (0.9, 0.4)
     with pytest.raises(ValidationError):
         waste.judgement({"entre": 0.9})
+
+
+class Unchanging:
+    """A known view in which every place has changed by so much."""
+
+    def __init__(self, change):
+        self.by = change
+
+    def change(self, pixels, sight, outline):
+        return self.by
+
+
+def known(seen, change, state="seen", shift=(0, 0)):
+    affine = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], float)
+    sight = Sight(state, affine if state == "seen" else None, 50)
+    models = {"waste": "waste@0", "registration": "registration@0"}
+    return replace(seen, known=Unchanging(change), sight=sight, models=models)
+
+
+@pytest.mark.parametrize(("state", "reason"), [("lost", "view_lost"), ("dark", "dark")])
+def test_where_the_view_is_lost_nothing_is_said_of_what_stands_there(state, reason):
+    table = by_quantity(waste.measure(known(view([AT_HOME], [0], [FULL]), 0.1, state)))
+    assert set(table) == {"waste.overflow", "waste.dirty"}
+    assert {(o.value, o.reason) for one in table.values() for o in one} == {(None, reason)}
+
+
+def test_outlines_move_with_the_view():
+    """The outline is drawn in a picture of twice the size."""
+    moved = [60, 45, 90, 85]
+    (one,) = by_quantity(waste.measure(known(view([moved], [0], [FULL]), 0.3, shift=(20, -10))))[
+        "waste.overflow"
+    ]
+    assert one.evidence.polygon == ((60, 45), (90, 45), (90, 85), (60, 85))
+    assert one.value > 0.6
+
+
+def test_a_place_as_it_should_be_is_clean_and_another_thing_there_hides_it():
+    same, hidden = (
+        by_quantity(waste.measure(known(view(), change)))["waste.overflow"][0]
+        for change in (0.02, 0.6)
+    )
+    assert same.value < 0.2
+    assert same.detail["change"] == pytest.approx(0.02)
+    assert (hidden.value, hidden.reason) == (None, "occluded")
+
+
+@given(
+    clean=st.none() | st.floats(0, 1),
+    beside=st.floats(0, 1),
+    change=st.none() | st.floats(0, 1),
+    more=st.floats(0, 1),
+)
+def test_what_speaks_for_waste_never_speaks_against_it(clean, beside, change, more):
+    if clean is None and change is None:
+        return
+    value = waste.need(clean, beside, change)
+    assert 0 <= value <= 1
+    assert waste.need(clean, max(beside, more), change) >= value - 1e-12
+    if clean is not None:
+        assert waste.need(min(clean, more), beside, change) >= value - 1e-12
+    if change is not None:
+        assert waste.need(clean, beside, max(change, more)) >= value - 1e-12

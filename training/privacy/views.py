@@ -2,7 +2,7 @@
 
 Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 160 px,
 small ones most often: these are the ones that detectors miss. Plates, of which few are labelled,
-are also drawn, or copied from other pictures, onto vehicles that show none.
+are also drawn, or copied from other pictures, onto vehicles that show none; some faces get masks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from training.scenes.scene import Pixels
 _TARGETS_PX = (5.0, 160.0)
 _MIN_SIDE_PX = 2.5  # of a labelled object in a view; smaller ones are neither object nor background
 _SCALES = (0.3, 2.6)
+_MASKS = np.array([[225, 232, 235], [150, 190, 215], [30, 30, 34]])  # white, light blue, black
 _COPIED_PX = 14  # height from which a plate is copied
 
 
@@ -37,6 +38,8 @@ def view(
     assert sample.pixels is not None
     if rng.random() < 0.6:
         sample = _with_plates(sample, rng, plates)
+    if rng.random() < 0.4:
+        sample = _with_masks(sample, rng)
     assert sample.pixels is not None
     height, width = sample.pixels.shape[:2]
     small = np.flatnonzero(np.isin(sample.labels, (FACE, PLATE, HEAD)))
@@ -176,6 +179,33 @@ def _with_plates(sample: Labelled, rng: np.random.Generator, copied: Sequence[Pi
         boxes=np.concatenate([sample.boxes, np.array(boxes, np.float32)]),
         labels=np.concatenate([sample.labels, np.full(len(boxes), PLATE, np.int64)]),
     )
+
+
+def _with_masks(sample: Labelled, rng: np.random.Generator) -> Labelled:
+    """Something drawn over the lower half of some faces: masks, scarves, a hand or a box."""
+    assert sample.pixels is not None
+    pixels = sample.pixels.copy()
+    for x1, y1, x2, y2 in sample.boxes[sample.labels == FACE]:
+        w, h = x2 - x1, y2 - y1
+        if h < 6 or rng.random() < 0.4:
+            continue
+        top = rng.uniform(0.4, 0.62)
+        outline = np.array(
+            [[0.04, top], [0.5, top - 0.08], [0.96, top], [0.85, 0.88], [0.5, 1.02], [0.15, 0.88]]
+        )
+        outline += rng.normal(0, 0.04, outline.shape)
+        corners = outline * [w, h] + [x1, y1]
+        around = pixels[max(int(y1), 0) : int(y2) + 1, max(int(x1), 0) : int(x2) + 1]
+        light = np.clip(around.mean() / 130, 0.2, 1.15)
+        pick = rng.random()
+        ground = (
+            (225, 232, 235) if pick < 0.35 else (150, 190, 215) if pick < 0.55 else (30, 30, 34)
+        )
+        colour = rng.integers(0, 256, 3) if pick > 0.8 else np.array(ground)
+        shade = np.clip(colour * light * rng.uniform(0.85, 1.1), 0, 255).tolist()
+        points = (corners * 16).round().astype(np.int32)
+        cv2.fillPoly(pixels, [points], shade, cv2.LINE_AA, shift=4)
+    return replace(sample, pixels=pixels)
 
 
 def _worn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

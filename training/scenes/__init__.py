@@ -1,13 +1,13 @@
 """Scenes drawn by code, with exact ground truth: test data, demonstration input, augmentation.
 
 `street` and `aerial` draw one scene from a random generator, `town` a day of a small town seen by
-the fixed `cameras`. No picture, font file or other data goes in; the same seed gives the same
-pixels.
+the fixed `cameras`, `two_days` what one of them sees while a container fills and is emptied. No
+picture, font file or other data goes in; the same seed gives the same pixels.
 """
 
 from training.scenes.aerial import aerial
 from training.scenes.scene import Scene, Stall
 from training.scenes.street import street
-from training.scenes.town import cameras, town
+from training.scenes.town import cameras, town, two_days
 
-__all__ = ["Scene", "Stall", "aerial", "cameras", "street", "town"]
+__all__ = ["Scene", "Stall", "aerial", "cameras", "street", "town", "two_days"]
