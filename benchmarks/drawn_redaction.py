@@ -6,7 +6,7 @@ other seeds.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import cv2
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.record import ROOT, percent
 from models.frame import Frame
-from models.redaction import LABELS, Redactor
+from models.redaction import Redactor, Region
 from services.opening import open_locators
 from services.settings import Settings
 from training.privacy.figures import BINS_PX, Look, figures
@@ -26,6 +26,11 @@ SIZE_HW = (720, 1280)
 SEED = 7
 GALLERY = ROOT / "docs" / "misses.jpg"
 TOPICS = {"faces": FACE, "plates": PLATE, "heads": HEAD}
+COVER = {
+    "faces": ("face", "plate"),
+    "plates": ("face", "plate"),
+    "heads": ("face", "plate", "head"),
+}
 TILE_PX, COLUMNS = 112, 8
 CONTEXT = 5  # sides of a miss that its tile shows
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,9 +50,9 @@ def tile(published: Pixels, box: NDArray[np.float32]) -> Pixels:
     return np.asarray(cv2.copyMakeBorder(seen, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def looks_at(street: Labelled, night: bool, redactor: Redactor) -> list[Look]:
+def looks_at(street: Labelled, night: bool, find: Callable[[Pixels], list[Region]]) -> list[Look]:
     assert street.pixels is not None
-    found = tuple(redactor.find(street.pixels))
+    found = tuple(find(street.pixels))
     size_hw = street.pixels.shape[0], street.pixels.shape[1]
     return [
         Look(topic, "drawn", night, size_hw, street.boxes[street.labels == label], found)
@@ -55,38 +60,37 @@ def looks_at(street: Labelled, night: bool, redactor: Redactor) -> list[Look]:
     ]
 
 
-def misses(street: Labelled, looks: list[Look], redactor: Redactor) -> Mapping[str, list[Pixels]]:
-    """Tiles of what is missed in one street, by topic."""
-    assert street.pixels is not None
-    street.pixels.setflags(write=False)
-    published = redactor(Frame("drawn.jpg", street.pixels, "drawn", NOW, "object")).pixels
-    covered = looks[0].mask(dict.fromkeys(LABELS, 0.0))
-    return {
-        look.topic: [
-            tile(published, box)
-            for box, hit in zip(look.truth, look.hits(covered), strict=True)
-            if not hit and box[3] - box[1] >= BINS_PX[0]
-        ]
-        for look in looks
-    }
+def missed(look: Look, published: Pixels) -> list[Pixels]:
+    """Tiles of what one look misses."""
+    hits = look.hits(look.mask(dict.fromkeys(COVER[look.topic], 0.0)))
+    return [
+        tile(published, box)
+        for box, hit in zip(look.truth, hits, strict=True)
+        if not hit and box[3] - box[1] >= BINS_PX[0]
+    ]
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else STREETS
-    redactor = Redactor(open_locators(Settings()), cover=("face", "plate", "head"))
+    locators = open_locators(Settings())
+    redactors = {cover: Redactor(locators, cover=cover) for cover in set(COVER.values())}
     looks: list[Look] = []
     tiles: dict[str, list[Pixels]] = {topic: [] for topic in TOPICS}
     for night in (False, True):
         for street in draw(count // 3 if night else count - count // 3, SEED, SIZE_HW, night=night):
-            here = looks_at(street, night, redactor)
+            assert street.pixels is not None
+            street.pixels.setflags(write=False)
+            frame = Frame("drawn.jpg", street.pixels, "drawn", NOW, "object")
+            published = {cover: redact(frame).pixels for cover, redact in redactors.items()}
+            here = looks_at(street, night, redactors[COVER["heads"]].find)
             looks += here
-            for topic, missed in misses(street, here, redactor).items():
-                tiles[topic] += missed
-    table = figures(looks, dict.fromkeys(LABELS, 0.0))
-    for topic in TOPICS:
-        print(f"{topic}: {len(tiles[topic])} missed")
-        for name, (*figure, n) in table[topic].items():
-            print(f"    {name:22} {percent(tuple(figure))}, n = {n}")
+            for look in here:
+                tiles[look.topic] += missed(look, published[COVER[look.topic]])
+    for topic, cover in COVER.items():
+        table = figures([one for one in looks if one.topic == topic], dict.fromkeys(cover, 0.0))
+        print(f"{topic}, covering {', '.join(cover)}: {len(tiles[topic])} missed")
+        for name, (value, low, high, n) in table[topic].items():
+            print(f"    {name:22} {percent((value, low, high))}, n = {n}")
     shown = [tiles[topic][:COLUMNS] for topic in TOPICS if tiles[topic]]
     if shown:
         blank = np.full((TILE_PX + 2, TILE_PX + 2, 3), 255, np.uint8)

@@ -1,7 +1,8 @@
 """Find personal data: faces, plates, heads, people and vehicles, in one pass of one network.
 
 The network looks at the picture tile by tile at full detail (small pictures enlarged), then at a
-quarter of it for what is larger than the network's view.
+quarter of it for what is larger than the network's view. What it sees around a find counts: plates
+hang on vehicles and faces belong to people.
 """
 
 import hashlib
@@ -26,6 +27,9 @@ _FINE_PX = 1280
 _STEP = 4  # within one level sizes from 6 to some 300 px are found
 _NMS_IOU = 0.3
 _AROUND = np.ones((3, 3), np.uint8)
+_BELONGS_TO = {"face": "person", "plate": "vehicle"}
+_ALONE = 0.2  # the score of what surrounds a find that belongs to nothing
+_REACH = 0.1  # of its sides, by which a person or a vehicle may be larger than its box
 _MAX_CANDIDATES = 30_000  # some 3,000 objects; beyond, suppression takes minutes
 
 Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -68,10 +72,15 @@ class PersonalData:
             name: self.card.min_score[name] if min_score is None else min_score
             for name in self._names
         }
-        floors = [self.thresholds[name] for name in self._names]
-        self._floors = np.array(floors, np.float32)[:, None, None]
+        self._sure = np.array([self.thresholds[name] for name in self._names], np.float32)
+        around = [name in _BELONGS_TO.values() for name in self._names]
+        # Belonging lowers a score, and what something belongs to counts from `_ALONE` on.
+        floors = np.where(around, np.minimum(self._sure, _ALONE), self._sure)
+        self._floors = np.log(floors / (1 - floors))[:, None, None]
+        context = (_BELONGS_TO, _ALONE, _REACH)
         pyramid = (_FINE_PX, _STEP, *LIMITS, _NMS_IOU)
-        settings = repr((self.card.model, floors, backend, precision, pyramid))
+        thresholds = self._sure.tolist()
+        settings = repr((self.card.model, thresholds, backend, precision, pyramid, context))
         self._digest = hashlib.sha256(settings.encode()).hexdigest()
 
     @property
@@ -104,15 +113,35 @@ class PersonalData:
         if not len(boxes):
             return []
         xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-        kept = cv2.dnn.NMSBoxesBatched(
-            xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, _NMS_IOU
-        )
+        kept = np.asarray(
+            cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, _NMS_IOU),
+            np.intp,
+        ).ravel()
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+        scores = scores * self._belonging(boxes, scores, labels)
+        sure = np.flatnonzero(scores >= self._sure[labels])
         height, width = pixels.shape[:2]
-        order = sorted(np.asarray(kept, np.intp).ravel(), key=lambda i: -scores[i])
         return [
             region_of(boxes[i], self._names[labels[i]], float(scores[i]), height, width)
-            for i in order
+            for i in sure[np.argsort(-scores[sure], kind="stable")]
         ]
+
+    def _belonging(
+        self, boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """For each find the best score of what it may belong to; 1 where that means nothing."""
+        belonging = np.ones_like(scores)
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+        for name, around in _BELONGS_TO.items():
+            mine = labels == self._names.index(name)
+            best = np.full(int(mine.sum()), _ALONE, np.float32)
+            for i in np.flatnonzero(labels == self._names.index(around)):
+                reach = _REACH * (boxes[i, 2:] - boxes[i, :2])
+                low, high = boxes[i, :2] - reach, boxes[i, 2:] + reach
+                inside = ((middles[mine] >= low) & (middles[mine] <= high)).all(1)
+                best = np.where(inside, np.maximum(best, scores[i]), best)
+            belonging[mine] = best
+        return belonging
 
     def _look(self, tile: NDArray[np.uint8]) -> Found:
         """Boxes float32 (N, 4) xyxy px of the tile, scores and labels (N,).
@@ -129,9 +158,8 @@ class PersonalData:
         # A score that is no number is above no threshold: unchecked, it would hide a face.
         if not all(np.isfinite(part).all() for part in (logits, log_sizes, offsets)):
             raise RedactionFailed("not_finite", "output of the network that finds personal data")
-        floors = np.log(self._floors / (1 - self._floors))
         highest = np.stack([cv2.dilate(heat, _AROUND) for heat in logits])
-        labels, rows, columns = np.nonzero((logits >= floors) & (logits == highest))
+        labels, rows, columns = np.nonzero((logits >= self._floors) & (logits == highest))
         scores = 1 / (1 + np.exp(-logits[labels, rows, columns].astype(np.float64)))
         sizes = log_sizes.reshape(-1, 2, *log_sizes.shape[1:])[labels, :, rows, columns]  # (N, 2)
         shifts = offsets.reshape(-1, 2, *offsets.shape[1:])[labels, :, rows, columns]

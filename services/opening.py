@@ -5,7 +5,6 @@ from typing import cast
 
 from models import detectors as detector_plugins
 from models import plugins
-from models.faces import CenterFace
 from models.personal import PersonalData
 from models.redaction import Locator, Redactor
 from services import purposes as purpose_plugins
@@ -31,15 +30,12 @@ def purposes_of(site: Site, names: Sequence[str]) -> dict[str, Purpose]:
 
 
 def open_locators(settings: Settings) -> list[Locator]:
-    """What finds personal data: our own network, and CenterFace until it is the better of the two.
+    """What finds personal data: one network for all of it.
 
     Raises:
         BadWeights: weights are missing or damaged.
     """
-    return [
-        CenterFace(precision=settings.precision),
-        PersonalData(cache=settings.cache, precision=settings.precision),
-    ]
+    return [PersonalData(cache=settings.cache, precision=settings.precision)]
 
 
 def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Redactor:

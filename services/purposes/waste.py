@@ -5,14 +5,14 @@ Quantities, all probabilities (unit "1"):
 - `waste.overflow` of a registered container: that waste lies over its rim or beside it. Unknown
   where the view is dark or lost, or the container is not seen at its place. Where the camera has
   references, a place that looks as it does on them counts as clean even if the detector misses the
-  container, and one that looks like nothing on them is occluded.
+  container, and one that looks like nothing on them is occluded. Its detail holds the container's
+  states, score, count and area (in containers) of the waste beside it, and the change.
 - `waste.container` of a container that matches no registered one.
 - `waste.dirty` of the whole view: that waste lies about anywhere in it.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.detections import Detections
 from services import judgement as judge
 from services.events import Observation
+from services.sites import Asset
 from services.view import View, urn
 
 DETECTORS = ("waste",)
@@ -86,12 +87,7 @@ def measure(view: View) -> list[Observation]:
                 view.observe(asset.id, "waste.overflow", outline, "waste", reason=reason)
             )
         else:
-            look = Look(
-                None if index is None else containers.states[index],
-                _waste_beside(place if index is None else containers.boxes[index], waste),
-                change,
-            )
-            observations.append(_overflow(view, asset.id, outline, look, containers.state_names))
+            observations.append(_overflow(view, asset, outline, containers, index, waste, change))
     # In a view that moved, registered containers stand at places that nobody registered.
     strangers = (i for i in range(len(containers)) if i not in matched and not view.unseen)
     observations += [_unregistered(view, containers, i) for i in strangers]
@@ -112,35 +108,27 @@ def _dirty(view: View, probability: float) -> Observation:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What speaks for and against an overflow in one view of a container.
-
-    Attributes:
-        states: float32 (S,) probabilities of its states; None where the detector misses it.
-        waste_beside: highest score of waste beside it.
-        change: of its place against the camera's references; None without them.
-    """
-
-    states: NDArray[np.float32] | None
-    waste_beside: float
-    change: float | None
-
-
 def _overflow(
     view: View,
-    asset: str,
+    asset: Asset,
     outline: NDArray[np.float32],
-    look: Look,
-    names: tuple[str, ...],
+    containers: Detections,
+    index: int | None,
+    waste: Detections,
+    change: float | None,
 ) -> Observation:
-    states = {} if look.states is None else dict(zip(names, look.states.tolist(), strict=True))
-    probability = need(states.get("clean"), look.waste_beside, look.change)
-    detail = states | {"waste_beside": look.waste_beside}
-    if look.change is not None:
-        detail["change"] = look.change
+    detail: dict[str, float] = {}
+    box = np.concatenate([outline.min(0), outline.max(0)])
+    if index is not None:
+        box = containers.boxes[index]
+        states = containers.states[index].tolist()
+        detail |= dict(zip(containers.state_names, states, strict=True))
+    detail |= _waste_beside(box, waste)
+    if change is not None:
+        detail["change"] = change
+    probability = need(detail.get("clean"), detail["waste_beside"], change)
     return view.observe(
-        asset,
+        asset.id,
         "waste.overflow",
         outline,
         "waste",
@@ -174,13 +162,18 @@ def _sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
-def _waste_beside(box: NDArray[np.float32], waste: Detections) -> float:
-    """Highest score of waste within half a container's height of its box."""
+def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:
+    """Waste within half a container's height of its box: best score, count, area in containers."""
     x1, y1, x2, y2 = box
     reach = (y2 - y1) / 2
     left, top, right, bottom = waste.boxes.T
     near = (left < x2 + reach) & (right > x1 - reach) & (top < y2 + reach) & (bottom > y1 - reach)
-    return float(waste.scores[near].max(initial=0.0))
+    area = ((right - left) * (bottom - top))[near].sum() / max((x2 - x1) * (y2 - y1), 1)
+    return {
+        "waste_beside": float(waste.scores[near].max(initial=0.0)),
+        "waste_count": float(near.sum()),
+        "waste_area": float(area),
+    }
 
 
 def _unregistered(view: View, containers: Detections, index: int) -> Observation:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.faces import CenterFace
 from models.frame import decode
+from models.personal import PersonalData
 from models.redaction import Redactor, verify_bare
 
 DATA = Path(os.environ.get("VIGIE_DATA", Path(__file__).parents[3] / "shared" / "data")) / "faces"
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 def test_faces_of_real_people_are_covered() -> None:
     """Faces of 12 px and more whose box is covered to 95 %, and the area covered elsewhere."""
     listed = json.loads((DATA / "val.json").read_text())
-    redactor = Redactor([CenterFace(precision="f32")])
+    redactor = Redactor([PersonalData(precision="f32")], cover=["face"])
     whole, faces, elsewhere, total = 0, 0, 0, 0
     for image in listed["images"][::10]:
         frame = decode(

@@ -88,15 +88,14 @@ def test_the_model_changes_with_what_decides(locate: PersonalData) -> None:
     assert locate.model.startswith("privacy@")
 
 
-def test_a_centre_becomes_the_box_of_the_paper(
-    locate: PersonalData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_centre_becomes_the_box_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """One hot cell on the finest level, which is twice the picture."""
+    locate = PersonalData(precision="f32", min_score=0.1)
 
     def planted(square: Pixels) -> list[NDArray[np.float32]]:
         logits, log_sizes, offsets = quiet(square)
         if square.shape[2] == 1280:
-            logits[0, PLATE, 10, 20] = np.log(3)  # a score of 0.75
+            logits[0, PLATE, 10, 20] = np.log(3)  # a score of 0.75, a fifth of it alone
             logits[0, PLATE, 10, 21] = np.log(2)  # its neighbour is no second centre
             log_sizes[0, 2 * PLATE : 2 * PLATE + 2, 10, 20] = np.log([24 / 4, 16 / 4])
             offsets[0, 2 * PLATE : 2 * PLATE + 2, 10, 20] = 0.25, 0.5  # y, x
@@ -104,9 +103,32 @@ def test_a_centre_becomes_the_box_of_the_paper(
 
     monkeypatch.setattr(locate, "_run", planted)
     (found,) = locate(grey(640, 480))
-    assert (found.label, round(found.score, 6)) == ("plate", 0.75)
+    assert (found.label, round(found.score, 6)) == ("plate", 0.15)
     # The centre is ((20 + 0.5 + 0.5) · 4, (10 + 0.25 + 0.5) · 4) = (84, 43), all of it halved.
     assert found.box == ((84 - 8) // 2, (43 - 12) // 2, (84 + 8) // 2, -(-(43 + 12) // 2))
+
+
+@pytest.mark.parametrize(("vehicle", "score"), [(0.8, 0.4), (0.3, 0.15), (0.1, 0.1), (None, 0.1)])
+def test_a_plate_counts_as_much_as_the_vehicle_it_hangs_on(
+    vehicle: float | None, score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    car = LABELS.index("vehicle")
+    locate = PersonalData(precision="f32", min_score=0.05)
+
+    def planted(square: Pixels) -> list[NDArray[np.float32]]:
+        logits, log_sizes, offsets = quiet(square)
+        if square.shape[2] == 1280:
+            logits[0, PLATE, 100, 100] = 0  # a score of a half
+            log_sizes[0, 2 * PLATE : 2 * PLATE + 2, 100, 100] = np.log([5, 10])
+            if vehicle is not None:
+                logits[0, car, 90, 105] = np.log(vehicle / (1 - vehicle))
+                log_sizes[0, 2 * car : 2 * car + 2, 90, 105] = np.log([50, 60])
+        return [logits, log_sizes, offsets]
+
+    monkeypatch.setattr(locate, "_run", planted)
+    scores = {region.label: region.score for region in locate(grey(640, 480))}
+    assert scores["plate"] == pytest.approx(score, abs=1e-4)
+    assert scores.get("vehicle") == (vehicle and pytest.approx(vehicle, abs=1e-4))
 
 
 @pytest.mark.parametrize("fault", ["heat", "size", "offset", "crowd"])

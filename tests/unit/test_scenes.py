@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadConfiguration
-from models.faces import CenterFace
+from training.privacy.teacher import CenterFace
 from training.scenes import Scene, aerial, cameras, street, town
 from training.scenes.camera import Camera, floats
 from training.scenes.canvas import OVERSAMPLE, Canvas

@@ -24,7 +24,7 @@ from training.evaluate import NIGHT_LEVEL, Figure
 
 COVERED = 0.95
 BINS_PX = (6, 12, 24, 48, 10_000)
-_STEPS = (0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+_STEPS = tuple(round(0.02 * 1.1**i, 3) for i in range(36))  # to 0.56
 _ROUNDS = 1000
 
 

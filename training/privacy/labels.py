@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration
-from models.faces import CenterFace
 from models.redaction import LABELS
 from training import scenes
+from training.privacy.teacher import CenterFace
 
 FACE, PLATE, HEAD, PERSON, VEHICLE = range(len(LABELS))
 TOPICS = ("plates", "occupancy", "waste")

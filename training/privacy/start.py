@@ -11,8 +11,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from models.errors import BadConfiguration
-from models.faces import weights_path
 from models.heatmap import HeatNetwork
+from training.privacy.teacher import weights_path
 
 
 def from_centerface(network: HeatNetwork) -> None:

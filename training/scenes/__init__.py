@@ -8,6 +8,15 @@ picture, font file or other data goes in; the same seed gives the same pixels.
 from training.scenes.aerial import aerial
 from training.scenes.scene import Scene, Stall
 from training.scenes.street import street
-from training.scenes.town import cameras, town, two_days
+from training.scenes.town import before_two_days, cameras, town, two_days
 
-__all__ = ["Scene", "Stall", "aerial", "cameras", "street", "town", "two_days"]
+__all__ = [
+    "Scene",
+    "Stall",
+    "aerial",
+    "before_two_days",
+    "cameras",
+    "street",
+    "town",
+    "two_days",
+]

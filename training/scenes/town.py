@@ -14,7 +14,7 @@ from training.scenes.facades import Building
 from training.scenes.ground import Band
 from training.scenes.optics import Moment
 from training.scenes.place import Place, random_people
-from training.scenes.scene import Scene
+from training.scenes.scene import Pixels, Scene
 from training.scenes.solids import Pose
 from training.scenes.street import Happening, compose
 from training.scenes.surroundings import Tree
@@ -107,6 +107,19 @@ def two_days(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[tuple
         happening = Happening([state, "clean"], [seed, seed + 1], parked, people)
         key = f"{_SITE}/{name}/{when:%Y%m%dT%H%M%SZ}.jpg"
         yield key, compose(place, happening, _moment(seed, when), rng)
+
+
+def before_two_days(seed: int) -> list[Pixels]:
+    """The view of `two_days` as it should be, the day before: in the morning, at noon, at night."""
+    name = next(iter(_CAMERAS))
+    place = _place(seed, name)
+    pictures = []
+    for hours in (21, 17, 5):
+        rng = np.random.default_rng((seed, 4, hours))
+        happening = Happening(["clean", "clean"], [seed, seed + 1], [], [])
+        moment = _moment(seed, _START - timedelta(hours=hours))
+        pictures.append(compose(place, happening, moment, rng).pixels)
+    return pictures
 
 
 def _place(seed: int, name: str) -> Place:

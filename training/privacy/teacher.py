@@ -1,4 +1,7 @@
-"""Find faces to cover: CenterFace (arXiv 1911.03599) on a pyramid of the picture, on CPU."""
+"""The teacher of faces: CenterFace (arXiv 1911.03599) on a pyramid of the picture, on CPU.
+
+Slower than the network that learns from it, and for faces alone.
+"""
 
 import hashlib
 import importlib.util

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration, BadWeights, RedactionFailed
-from models.faces import CenterFace
 from models.frame import Frame
 from models.redaction import Redactor
+from training.privacy.teacher import CenterFace
 
 Pixels = NDArray[np.uint8]
 

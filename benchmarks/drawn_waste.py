@@ -1,0 +1,154 @@
+"""Two drawn days before a container that fills, overflows, is hidden by a van, and is emptied.
+
+`python -m benchmarks.drawn_waste [SEED ...]` shows each hour beside the truth, and the events. It
+also fits the weights of `services.purposes.waste.need` to all seeds but the first: these are where
+its figures come from, the first is where they are looked at.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from models import detectors, plugins
+from models.frame import Frame
+from models.redaction import redact
+from models.registration import MODEL, KnownView
+from services.events import Observation
+from services.judgement import State, judge_all
+from services.purposes import waste
+from services.sites import Site, parse_site
+from services.view import View
+from training import scenes
+
+SEEDS = (7, 11, 12, 13)
+ASSETS = ("C-041", "C-042")
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One frame: hours since the start, what is true of each asset, what was observed."""
+
+    hour: int
+    truth: dict[str, str | None]
+    observed: dict[str, Observation]
+
+
+def site_of(seed: int) -> Site:
+    """The camera's site, with the outlines that hold for this seed."""
+    outlines = scenes.cameras(seed)["cam-01"]
+    assets = "".join(
+        f"""
+  - id: {asset}
+    purpose: waste
+    kind: container
+    geometry: {{type: Point, coordinates: [-3.356, 47.7288]}}
+    views: {{cam-01: {[list(point) for point in outlines[asset]]}}}"""
+        for asset in ASSETS
+    )
+    return parse_site(
+        f"""
+territory: t
+site: quai-nord
+name: Quai
+time_zone: Europe/Paris
+purposes:
+  waste:
+    legal_basis: public_task
+    retention_days: {{images: 30, events: 365}}
+    notice: https://www.example.org
+cameras:
+  - id: cam-01
+    name: Quai
+    size_wh: [800, 600]
+    key_prefix: quai-nord/cam-01/
+    key_time: "%Y%m%dT%H%M%SZ"
+assets:{assets}
+""",
+        "drawn.yaml",
+    )
+
+
+def hours(seed: int) -> Iterator[Hour]:
+    """The two days of a seed, hour by hour."""
+    site, detector = site_of(seed), plugins.load(detectors, "waste").load()
+    camera = site.cameras[0]
+    known = KnownView(scenes.before_two_days(seed), camera.size_wh)
+    now = datetime.now(UTC)
+    for hour, (key, scene) in enumerate(scenes.two_days(seed)):
+        at = camera.captured_at(key, site.time_zone) or now
+        scene.pixels.setflags(write=False)
+        # Who passes is of no matter here; the line covers them, and finds the view all the same.
+        frame = redact(Frame(key, scene.pixels, camera.id, at, "key"), [], redactor="none@0")
+        models = {"waste": detector.model, "registration": MODEL}
+        sight = known.find(frame.pixels)
+        found = {"waste": detector(frame)}
+        view = View(site, camera, frame, found, models, key, key, known, sight)
+        truth = dict(zip(scene.ids, scene.states, strict=True))
+        yield Hour(
+            hour,
+            {asset: truth.get(asset, "hidden") for asset in ASSETS},
+            {
+                asset: one
+                for one in waste.measure(view)
+                for asset in ASSETS
+                if one.asset.endswith(asset)
+            },
+        )
+
+
+def rows_of(days: list[Hour]) -> Iterator[tuple[float | None, float, float, bool]]:
+    """Of what is seen: P(clean) or None, waste beside, change, and whether it needs attention."""
+    for one in days:
+        for asset, seen in one.observed.items():
+            truth = one.truth[asset]
+            if truth in ("hidden", "unknown") or seen.value is None:
+                continue
+            detail = seen.detail
+            needs = truth in ("overflow", "side_waste")
+            yield detail.get("clean"), detail["waste_beside"], detail["change"], needs
+
+
+def fit(days: list[Hour]) -> None:
+    rows = list(rows_of(days))
+    seen = [(1 - c * (1 - b), d, y) for c, b, d, y in rows if c is not None]
+    p = np.clip([row[0] for row in seen], 0.01, 0.99)
+    x = np.stack([np.log(p / (1 - p)), [row[1] for row in seen]], 1)
+    model = LogisticRegression(C=10).fit(x, [row[2] for row in seen])
+    print("weights", model.intercept_.round(2), model.coef_.round(2), f"of {len(seen)}")
+    alone = [(d, y) for _, _, d, y in rows]
+    model = LogisticRegression(C=10).fit([[d] for d, _ in alone], [y for _, y in alone])
+    print("alone", model.intercept_.round(2), model.coef_.round(2), f"of {len(alone)}")
+
+
+def show(days: list[Hour]) -> None:
+    for one in days:
+        told = (
+            f"{asset} {one.truth[asset] or '–':13} "
+            + (seen.reason or f"{seen.value:.2f}")
+            + f" {seen.detail.get('change', float('nan')):.2f}"
+            for asset, seen in one.observed.items()
+        )
+        print(f"{one.hour:3} h  " + "   ".join(told))
+    for asset in ASSETS:
+        history = [one.observed[asset] for one in days]
+        _, events = judge_all(State(), history, waste.judgement({})["waste.overflow"], "drawn")
+        for event in events:
+            print(f"{asset}: {event.type} {event.data['since']} {event.data.get('until', '')}")
+
+
+def main() -> None:
+    seeds = [int(seed) for seed in sys.argv[1:]] or list(SEEDS)
+    days = {seed: list(hours(seed)) for seed in seeds}
+    for seed, one in days.items():
+        print(f"seed {seed}")
+        show(one)
+    if len(seeds) > 1:
+        fit([one for seed in seeds[1:] for one in days[seed]])
+
+
+if __name__ == "__main__":
+    main()
