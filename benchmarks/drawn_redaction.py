@@ -22,7 +22,7 @@ from training.privacy.figures import BINS_PX, Look, figures
 from training.privacy.labels import FACE, HEAD, PLATE, Labelled, draw
 
 STREETS = 60  # a third of them by night
-SIZE_HW = (720, 1280)
+SIZE_HW = (960, 1280)
 SEED = 7
 GALLERY = ROOT / "docs" / "misses.jpg"
 TOPICS = {"faces": FACE, "plates": PLATE, "heads": HEAD}
@@ -77,7 +77,8 @@ def main() -> None:
     looks: list[Look] = []
     tiles: dict[str, list[Pixels]] = {topic: [] for topic in TOPICS}
     for night in (False, True):
-        for street in draw(count // 3 if night else count - count // 3, SEED, SIZE_HW, night=night):
+        number = count // 3 if night else count - count // 3
+        for street in draw(number, SEED, SIZE_HW, night=night, people=6, cars=5):
             assert street.pixels is not None
             street.pixels.setflags(write=False)
             frame = Frame("drawn.jpg", street.pixels, "drawn", NOW, "object")

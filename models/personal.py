@@ -25,7 +25,7 @@ STRIDE_PX = 4
 
 _FINE_PX = 1280
 _STEP = 4  # within one level sizes from 6 to some 300 px are found
-_NMS_IOU = 0.3
+_NMS_IOU = 0.6  # a find that only half overlaps another may be the one that is whole
 _AROUND = np.ones((3, 3), np.uint8)
 _BELONGS_TO = {"face": "person", "plate": "vehicle"}
 _ALONE = 0.2  # the score of what surrounds a find that belongs to nothing

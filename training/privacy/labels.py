@@ -129,11 +129,18 @@ def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
 
 
 def draw(
-    count: int, seed: int, size_hw: tuple[int, int] = (600, 800), *, night: bool = False
+    count: int,
+    seed: int,
+    size_hw: tuple[int, int] = (600, 800),
+    *,
+    night: bool = False,
+    people: int | None = None,
+    cars: int | None = None,
 ) -> Iterator[Labelled]:
-    """Drawn streets, whose truth is complete."""
+    """Drawn streets, whose truth is complete; see `scenes.street`."""
     for i in range(count):
-        scene = scenes.street(np.random.default_rng((seed, i)), size_hw, night=night)
+        rng = np.random.default_rng((seed, i))
+        scene = scenes.street(rng, size_hw, night=night, people=people, cars=cars)
         notes = _Notes()
         names = {"face": FACE, "plate": PLATE, "person": PERSON, "car": VEHICLE}
         for index, (box, label) in enumerate(zip(scene.boxes, scene.labels, strict=True)):
