@@ -136,7 +136,7 @@ def redact(
 class Redactor:
     """Locate, cover, prove: from a `Frame` to a `RedactedFrame`, or an error; nothing in between.
 
-    Proof: the locators look again, around all covers, at the picture decoded from what would be
+    Proof: the locators look again, around all new covers, at the picture decoded from what would be
     published. Whatever they find that does not lie wholly in solid grey is covered again from the
     original, with its margin and together with every region it touches, in solid grey, up to eight
     times. What they still find then fails the frame where less than 0.8 of its area lies in covers
@@ -221,19 +221,22 @@ class Redactor:
         self, frame: Frame, zones: Sequence[Polygon], original: bytes | None
     ) -> RedactedFrame:
         plan = plan_of(frame.pixels.shape[:2], self.find(frame.pixels), zones, self._style)
-        rounds = 0
+        rounds, covered = 0, plan.regions
         while True:
             made = _redacted(frame, plan, self.model, 90, self._noise_key, original)
             if not plan.regions:
                 return made  # the picture is the one that was looked at
             published = simplejpeg.decode_jpeg(made.encoded, "RGB")
-            found = self.find(published, [region.box for region in plan.regions])
+            # Elsewhere nothing has changed since the last look.
+            found = self.find(published, [region.box for region in covered])
             visible = [region for region in found if plan.share(region, plan.solid) < 1]
             if not visible:
                 return made
             if rounds == _PROOF_ROUNDS:
                 break
+            before = len(plan.regions)
             plan, rounds = plan.widened(visible), rounds + 1
+            covered = plan.regions[before:]
         if any(plan.share(region, plan.opaque) < _MIN_SHARE for region in visible):
             raise RedactionFailed("still_visible", f"after {rounds} rounds")
         return made
