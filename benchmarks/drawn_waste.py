@@ -1,8 +1,8 @@
 """Two drawn days before a container that fills, overflows, is hidden by a van, and is emptied.
 
 `python -m benchmarks.drawn_waste [SEED ...]` shows each hour beside the truth, and the events. It
-also fits the weights of `services.purposes.waste.need` to all seeds but the first: these are where
-its figures come from, the first is where they are looked at.
+also fits, to all seeds but the first, what the change of a place says beside the detector, and
+alone: where the figures of `services.purposes.waste.need` come from.
 """
 
 import sys
@@ -118,10 +118,20 @@ def fit(days: list[Hour]) -> None:
     p = np.clip([row[0] for row in seen], 0.01, 0.99)
     x = np.stack([np.log(p / (1 - p)), [row[1] for row in seen]], 1)
     model = LogisticRegression(C=10).fit(x, [row[2] for row in seen])
-    print("weights", model.intercept_.round(2), model.coef_.round(2), f"of {len(seen)}")
+    print(
+        "constant, detector, change",
+        model.intercept_.round(2),
+        model.coef_.round(2),
+        f"of {len(seen)}",
+    )
     alone = [(d, y) for _, _, d, y in rows]
     model = LogisticRegression(C=10).fit([[d] for d, _ in alone], [y for _, y in alone])
-    print("alone", model.intercept_.round(2), model.coef_.round(2), f"of {len(alone)}")
+    print(
+        "constant, change alone",
+        model.intercept_.round(2),
+        model.coef_.round(2),
+        f"of {len(alone)}",
+    )
 
 
 def show(days: list[Hour]) -> None:

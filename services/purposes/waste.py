@@ -30,12 +30,10 @@ DETECTORS = ("waste",)
 
 _SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
-_HIDDEN = 0.4  # change of a place from which something else stands there
-_SURE = 0.01
-# Fitted on drawn towns (benchmarks/drawn_waste.py): constant, logit of the detector, change; and
-# for a container that the detector misses: constant, change.
-_WEIGHTS = (-2.0, 0.7, 15.0)
-_ALONE = (-3.0, 20.0)
+_HIDDEN = 0.15  # change from which something else may stand where no container is detected
+# Probability of an overflow by change alone: constant and slope of a logistic regression on drawn
+# days (benchmarks/drawn_waste.py).
+_BY_CHANGE = (-2.1, 7.5)
 
 
 class Limits(BaseModel):
@@ -142,24 +140,16 @@ def need(clean: float | None, waste_beside: float, change: float | None = None) 
     """Probability that a container needs attention.
 
     Its own look and waste found beside it: either is enough (noisy-or), for a full container may
-    have nothing beside it, and a bag beside it does not change its look. Change against the
-    references weighs that up or down (a logistic regression, see `_WEIGHTS`); where the detector
-    misses the container, it stands for its look.
+    have nothing beside it, and a bag beside it does not change its look. Where the detector misses
+    the container (`clean` is None), the change of its place against the references stands for its
+    look. Where it sees it, change adds nothing: on drawn days its weight beside the detector's
+    answer came out as zero.
     """
     if clean is None:
         assert change is not None
-        clean = 1 - _sigmoid(_ALONE[0] + _ALONE[1] * change)
-        return 1 - clean * (1 - waste_beside)
-    if change is None:
-        return 1 - clean * (1 - waste_beside)
-    detected = min(max(1 - clean * (1 - waste_beside), _SURE), 1 - _SURE)
-    constant, of_detector, of_change = _WEIGHTS
-    logit = math.log(detected / (1 - detected))
-    return _sigmoid(constant + of_detector * logit + of_change * change)
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit))
+        constant, slope = _BY_CHANGE
+        clean = 1 / (1 + math.exp(constant + slope * change))
+    return 1 - clean * (1 - waste_beside)
 
 
 def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:

@@ -166,7 +166,7 @@ def test_where_the_view_is_lost_nothing_is_said_of_what_stands_there(state, reas
 def test_outlines_move_with_the_view():
     """The outline is drawn in a picture of twice the size."""
     moved = [60, 45, 90, 85]
-    (one,) = by_quantity(waste.measure(known(view([moved], [0], [FULL]), 0.3, shift=(20, -10))))[
+    (one,) = by_quantity(waste.measure(known(view([moved], [0], [FULL]), 0.1, shift=(20, -10))))[
         "waste.overflow"
     ]
     assert one.evidence.polygon == ((60, 45), (90, 45), (90, 85), (60, 85))
