@@ -33,7 +33,7 @@ _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _HIDDEN = 0.15  # change from which something else may stand where no container is detected
 # Probability of an overflow by change alone: constant and slope of a logistic regression on drawn
 # days (benchmarks/drawn_waste.py).
-_BY_CHANGE = (-2.1, 7.5)
+_BY_CHANGE = (-2.1, 9.9)
 
 
 class Limits(BaseModel):
