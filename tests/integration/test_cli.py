@@ -78,6 +78,10 @@ def test_a_batch_from_end_to_end(vigie, store_server, tmp_path):
     assert len(lines) == result["new_events"] == result["delivered"]
     listed = vigie("events", "--json", **env).stdout.splitlines()
     assert [json.loads(x) for x in listed] == [json.loads(x) for x in lines]
+    proposed = json.loads(vigie("references", batch, "--json", **env).stdout)
+    (key,) = proposed["cam-01"]  # all were taken at night, local time
+    assert key.startswith("quai-nord/cam-01/20260612T0")
+    assert key in vigie("references", batch, **env).stdout
     status = json.loads(vigie("status", batch[:6], "--json", **env).stdout)
     assert status["finished"]
     assert vigie("report", batch, "-o", tmp_path / "r.html", **env).returncode == 0
