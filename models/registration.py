@@ -67,6 +67,7 @@ class KnownView:
         self._size_wh = size_wh
         self._references = [np.asarray(cv2.resize(r, size_wh), np.uint8) for r in references]
         self._corners = [_corners(r, ()) for r in self._references]
+        self._expected: dict[bytes, list[tuple[Floats, Floats]]] = {}
 
     def find(self, pixels: Pixels, covers: Sequence[Region] = ()) -> Sight:
         """Look for the view in uint8 (H, W, 3) RGB pixels; what is covered there does not count."""
@@ -96,8 +97,11 @@ class KnownView:
         scale = pixels.shape[1] / self._size_wh[0], pixels.shape[0] / self._size_wh[1]
         here = np.diag(scale) @ sight.affine
         current = _described(pixels, outline, here)
-        still = np.eye(2, 3)
-        return min(_unlike(_described(r, outline, still), current) for r in self._references)
+        place = outline.tobytes()
+        if place not in self._expected:  # a camera's few assets, the same in every picture
+            still = np.eye(2, 3)
+            self._expected[place] = [_described(r, outline, still) for r in self._references]
+        return min(_unlike(expected, current) for expected in self._expected[place])
 
 
 def _corners(pixels: Pixels, covers: Sequence[Floats]) -> tuple[NDArray[np.float32], Pixels]:

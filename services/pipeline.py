@@ -76,6 +76,14 @@ class Eyes:
         found = sorted(d.model for d in self.detectors.values())
         return (self.redactor.model, *found, REGISTRATION, _VERSION)
 
+    def testimony(self, witness: Witness, data: bytes) -> Testimony:
+        """What the audit wants to know of the redaction of this original."""
+        return {
+            "original": witness.original(data),
+            "redactor": self.redactor.model,
+            "thresholds": dict(self.redactor.thresholds),
+        }
+
     def see(
         self,
         key: str,
@@ -168,7 +176,7 @@ class Line:
                 captured_at=frame.captured_at,
                 redacted_key=redacted_key,
                 observations=tuple(observations),
-                **self._testimony(data),
+                **self.eyes.testimony(self.witness, data),
                 **described(frame, detections),
             )
             with stages.of("write"):  # last: what fails before it must not be published
@@ -236,12 +244,5 @@ class Line:
             reason=reason,
             captured_at=self.site.captured_at(item.key) or stored_at or datetime.now(UTC),
             seconds=stages.seconds,
-            **self._testimony(data),
+            **self.eyes.testimony(self.witness, data),
         )
-
-    def _testimony(self, data: bytes) -> Testimony:
-        return {
-            "original": self.witness.original(data),
-            "redactor": self.eyes.redactor.model,
-            "thresholds": dict(self.eyes.redactor.thresholds),
-        }

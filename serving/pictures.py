@@ -190,22 +190,17 @@ def look_at(
 def _seen(picture: Picture, eyes: Eyes, witness: Witness) -> tuple[Outcome, bytes | None]:
     """What became of a picture, and the redacted JPEG if there is one."""
     data, now = b"", datetime.now(UTC)
-    known: dict[str, Any] = {
-        "key": picture.name,
-        "work": "",
-        "redactor": eyes.redactor.model,
-        "thresholds": dict(eyes.redactor.thresholds),
-    }
     try:
         data = picture.read()
         name = picture.name.rpartition("/")[2]
         frame, detections = eyes.see(name, data, stored_at=now)
         outcome = Outcome(
-            **known,
+            key=picture.name,
+            work="",
             status="redacted",
             captured_at=frame.captured_at,
-            original=witness.original(data),
             sha256=frame.digest,
+            **eyes.testimony(witness, data),
             **described(frame, detections),
         )
         return outcome, frame.encoded
@@ -219,8 +214,12 @@ def _seen(picture: Picture, eyes: Eyes, witness: Witness) -> tuple[Outcome, byte
         reason = f"unreadable:{type(error).__name__}"
     except Exception as error:  # noqa: BLE001 - one bad picture never stops a folder
         reason = f"internal_error:{type(error).__name__}"
-    original = witness.original(data)
     outcome = Outcome(
-        **known, status="quarantined", reason=reason, captured_at=now, original=original
+        key=picture.name,
+        work="",
+        status="quarantined",
+        reason=reason,
+        captured_at=now,
+        **eyes.testimony(witness, data),
     )
     return outcome, None

@@ -1,9 +1,20 @@
-"""A view of a fixed camera, drawn for tests, and what becomes of it."""
+"""A fixed camera for tests: the head of its site file, a drawn view, and what becomes of it."""
 
 import cv2
 import numpy as np
 
 SIZE_WH = (640, 480)
+SITE_HEAD = """
+territory: t
+site: s
+name: Quai
+time_zone: Europe/Paris
+purposes:
+  waste:
+    legal_basis: public_task
+    retention_days: {images: 30, events: 365}
+    notice: https://www.example.org
+"""
 
 
 def street(seed=0, size_wh=SIZE_WH):

@@ -19,21 +19,13 @@ from services.purposes import waste
 from services.references import References
 from services.sites import parse_site
 from tests.faults import WITNESS, Finder
-from tests.views import moved, street
+from tests.views import SITE_HEAD, moved, street
 
 START = datetime(2026, 6, 12, 6, tzinfo=UTC)
 REFERENCE = "cam-01/clean.12345678.jpg"
 SITE = parse_site(
-    f"""
-territory: t
-site: s
-name: Quai
-time_zone: Europe/Paris
-purposes:
-  waste:
-    legal_basis: public_task
-    retention_days: {{images: 30, events: 365}}
-    notice: https://www.example.org
+    SITE_HEAD
+    + f"""
 cameras:
   - id: cam-01
     name: Quai

@@ -13,7 +13,7 @@ from models.registration import KnownView
 from services.outcome import Covered, Outcome
 from services.references import propose
 from services.sites import parse_site
-from tests.views import SIZE_WH, moved, street
+from tests.views import SITE_HEAD, SIZE_WH, moved, street
 
 PLACE = np.array([[300, 200], [380, 200], [380, 300], [300, 300]], np.float32)
 
@@ -83,16 +83,8 @@ def test_corners_of_covers_do_not_count(known):
 
 def test_proposed_references_are_the_cleanest_of_each_third_of_the_day():
     site = parse_site(
-        """
-territory: t
-site: s
-name: Quai
-time_zone: Europe/Paris
-purposes:
-  waste:
-    legal_basis: public_task
-    retention_days: {images: 30, events: 365}
-    notice: https://www.example.org
+        SITE_HEAD
+        + """
 cameras:
   - {id: cam-01, name: Quai, size_wh: [400, 300], key_prefix: cam-01/}
 """,

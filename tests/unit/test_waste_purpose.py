@@ -14,18 +14,11 @@ from models.registration import Sight
 from services.purposes import waste
 from services.sites import parse_site
 from services.view import View
+from tests.views import SITE_HEAD
 
 SITE = parse_site(
-    """
-territory: t
-site: s
-name: Quai
-time_zone: Europe/Paris
-purposes:
-  waste:
-    legal_basis: public_task
-    retention_days: {images: 30, events: 365}
-    notice: https://www.example.org
+    SITE_HEAD
+    + """
 cameras:
   - {id: cam-01, name: Quai, size_wh: [400, 300], key_prefix: cam-01/}
 assets:
