@@ -95,18 +95,22 @@ def train(
     peaks = [group["lr"] for group in optimizer.param_groups]
     epochs = recipe.epochs
     start = _resume(checkpoint, network, average, optimizer)
+    drawn: list[Any] = []
     for epoch in range(start, epochs):
         rng = np.random.default_rng((recipe.seed, epoch))
-        steps = task.steps(epoch)
+        if epoch >= recipe.drawn_from and not drawn:
+            drawn = task.draw()
+        samples = task.real + drawn
+        steps = len(samples) // recipe.batch
         task.train_mode()
         sums: dict[str, float] = {}
         began = time.monotonic()
-        for step, batch in enumerate(task.batches(epoch, rng)):
+        for step, batch in enumerate(task.batches(samples, rng)):
             share = (epoch + (step + 1) / steps) / epochs
             factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            pixels = task.pixels(batch).to(device)
+            pixels = torch.from_numpy(np.stack([s.pixels for s in batch])).to(device)
             with torch.autocast(device, torch.bfloat16, enabled=recipe.bf16):
                 output = network(pixels)
             parts = task.loss(output, batch)

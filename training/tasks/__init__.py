@@ -18,21 +18,20 @@ class Task(Protocol):
 
     Attributes:
         network: where training starts; what must not change has no gradient.
+        real: the real pictures to learn from.
     """
 
     network: nn.Module
+    real: list[Any]
 
     def train_mode(self) -> None:
         """Put the network in training mode."""
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[list[Any]]:
-        """The augmented batches of one epoch."""
+    def draw(self) -> list[Any]:
+        """The drawn scenes that join the real pictures."""
 
-    def steps(self, epoch: int) -> int:
-        """How many batches an epoch has."""
-
-    def pixels(self, batch: list[Any]) -> Tensor:
-        """uint8 (B, H, W, 3): what the network is given."""
+    def batches(self, samples: list[Any], rng: np.random.Generator) -> Iterator[list[Any]]:
+        """One shuffled pass over samples, augmented, with `pixels` uint8 (H, W, 3) of one size."""
 
     def loss(self, output: Any, batch: list[Any]) -> dict[str, Tensor]:
         """Losses of a batch by part; their sum is trained."""

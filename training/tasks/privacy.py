@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from models.card import Architecture, Card
@@ -64,31 +63,22 @@ class PrivacyTask:
         # One picture in four shows a labelled plate, mostly a single one: these come more often.
         plates = [sample for sample in real if (sample.labels == PLATE).any()]
         self._plates = views.cut_plates(plates)
-        self._real = real + (_PLATES_TIMES - 1) * plates
-        self._drawn: list[Labelled] = []
+        self.real = real + (_PLATES_TIMES - 1) * plates
 
     def train_mode(self) -> None:
         """The backbone keeps CenterFace's statistics, and nothing else is normalised."""
         self.network.eval()
 
-    def _samples(self, epoch: int) -> list[Labelled]:
-        if epoch >= self.recipe.drawn_from and not self._drawn:
-            self._drawn = list(draw(self.recipe.drawn, self.recipe.seed))
-        return self._real + self._drawn
+    def draw(self) -> list[Labelled]:
+        """Drawn streets."""
+        return list(draw(self.recipe.drawn, self.recipe.seed))
 
-    def steps(self, epoch: int) -> int:
-        """How many batches an epoch has."""
-        return len(self._samples(epoch)) // self.recipe.batch
-
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[list[Labelled]]:
-        """The views of one epoch."""
-        samples = self._samples(epoch)
+    def batches(
+        self, samples: list[Labelled], rng: np.random.Generator
+    ) -> Iterator[list[Labelled]]:
+        """Batches of views."""
         px = self.recipe.train_px
         return views.batches(samples, self.recipe.batch, px, rng, self._plates)
-
-    def pixels(self, batch: list[Labelled]) -> Tensor:
-        """uint8 (B, H, W, 3)."""
-        return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
 
     def loss(self, output: Heat, batch: list[Labelled]) -> dict[str, Tensor]:
         """Losses by part."""

@@ -40,8 +40,7 @@ class WasteTask:
 
     def __init__(self, recipe: Recipe, data: Path) -> None:
         self.recipe, self.data = recipe, data
-        self._real = [s.read(recipe.input_px * 5 // 4) for s in read_waste(data, "train")]
-        self._drawn: list[Sample] = []
+        self.real = [s.read(recipe.input_px * 5 // 4) for s in read_waste(data, "train")]
         self.network = Network(
             Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS, input_px=recipe.input_px)
         )
@@ -56,22 +55,13 @@ class WasteTask:
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 
-    def _samples(self, epoch: int) -> list[Sample]:
-        if epoch >= self.recipe.drawn_from and not self._drawn:
-            self._drawn = draw_waste(self.recipe.drawn, self.recipe.seed)
-        return self._real + self._drawn
+    def draw(self) -> list[Sample]:
+        """Drawn streets."""
+        return draw_waste(self.recipe.drawn, self.recipe.seed)
 
-    def steps(self, epoch: int) -> int:
-        """How many batches an epoch has."""
-        return len(self._samples(epoch)) // self.recipe.batch
-
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[list[Sample]]:
-        """The augmented batches of one epoch."""
-        return batches(self._samples(epoch), self.recipe.batch, self.recipe.train_px, rng)
-
-    def pixels(self, batch: list[Sample]) -> Tensor:
-        """uint8 (B, H, W, 3)."""
-        return torch.from_numpy(np.stack([s.pixels for s in batch if s.pixels is not None]))
+    def batches(self, samples: list[Sample], rng: np.random.Generator) -> Iterator[list[Sample]]:
+        """Augmented batches."""
+        return batches(samples, self.recipe.batch, self.recipe.train_px, rng)
 
     def loss(self, output: Dense, batch: list[Sample]) -> dict[str, Tensor]:
         """Losses by part."""
