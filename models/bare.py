@@ -1,7 +1,7 @@
 """What a published JPEG may hold: one baseline picture and nothing else."""
 
 from models.errors import BadImage, RedactionFailed
-from models.frame import EOI, SOS, jpeg_segments
+from models.jpeg import EOI, SOS, jpeg_segments
 
 _JFIF, _SOF0, _DHT, _DQT = 0xE0, 0xC0, 0xC4, 0xDB
 

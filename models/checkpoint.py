@@ -60,6 +60,6 @@ def build(card: Card, weights: bytes) -> Network | HeatNetwork:
     network = kind(card.architecture)
     tensors: dict[str, Tensor] = {k: v.float() for k, v in load_tensors(weights).items()}
     missing, foreign = network.load_state_dict(tensors, strict=False)
-    if foreign or any(not name.endswith("num_batches_tracked") for name in missing):
+    if foreign or any(not name.endswith(("num_batches_tracked", ".reach")) for name in missing):
         raise BadWeights(f"{card.name}.safetensors does not fit the architecture in its card")
     return network.eval().to(memory_format=torch.channels_last)

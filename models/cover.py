@@ -122,7 +122,9 @@ def _block_means(picture: NDArray[Sample]) -> NDArray[Sample]:
     height, width, channels = picture.shape
     rows, columns = -(-height // GRID_PX), -(-width // GRID_PX)
     below, beside = rows * GRID_PX - height, columns * GRID_PX - width
-    whole = cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE)
+    whole = picture
+    if below or beside:
+        whole = cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(means, picture.dtype).reshape(rows, columns, channels)
 

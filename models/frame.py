@@ -2,7 +2,6 @@
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from io import BytesIO
@@ -18,6 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models import capture
 from models.errors import BadImage
+from models.jpeg import APP1, APP14, SOS, jpeg_segments
 
 TimeSource = capture.TimeSource
 
@@ -33,10 +33,6 @@ _OTHER_FORMATS = re.compile(
 )
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
-APP1, APP14, SOS, EOI = 0xE1, 0xEE, 0xDA, 0xD9
-# In scan data 0xFF is followed by 0 (stuffing) or a restart marker: the rest are segments.
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-_MAX_SEGMENTS = 2000  # each costs time, even one of two bytes; cameras write fewer than 200
 _MAX_SCANS = 100  # a progressive file of a few kB may ask for thousands of passes over all pixels
 
 
@@ -157,39 +153,6 @@ def _decode_any(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], capture
     if _OTHER_FORMATS.match(data[:1024]):
         raise BadImage("unsupported_format")
     raise BadImage("not_an_image")
-
-
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Walk a JPEG file from after its SOI to its EOI (ITU-T T.81, annex B).
-
-    Yields:
-        marker code, start and end of the segment's payload in `data`; EOI last, its payload empty,
-        so what lies behind its end does not belong to the picture.
-
-    Raises:
-        BadImage: truncated, damaged.
-    """
-    at = len(_JPEG_MAGIC) - 1
-    for _ in range(_MAX_SEGMENTS):
-        match = _MARKER.match(data, at)
-        if match is None:
-            raise BadImage("damaged" if data[at:].strip(b"\xff") else "truncated")
-        marker, start = data[match.end() - 1], match.end()
-        if marker == EOI:
-            yield EOI, start, start
-            return
-        at = start + int.from_bytes(data[start : start + 2], "big")
-        if at > len(data) or start + 2 > len(data):
-            raise BadImage("truncated")
-        if at < start + 2:
-            raise BadImage("damaged", "segment length")
-        yield marker, start + 2, at
-        if marker == SOS:
-            scan_end = _MARKER.search(data, at)
-            if scan_end is None:
-                raise BadImage("truncated")
-            at = scan_end.start()
-    raise BadImage("damaged", f"more than {_MAX_SEGMENTS} segments")
 
 
 def _decode_jpeg(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], capture.Tags]:

@@ -20,7 +20,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration, BadImage
-from models.frame import APP14, EOI, SOS, jpeg_segments
+from models.jpeg import APP14, EOI, SOS, jpeg_segments
 from models.plan import GRID_PX, Blocks
 
 _SOF, _DHT, _DQT, _DRI = (0xC0, 0xC1, 0xC2), 0xC4, 0xDB, 0xDD

@@ -16,6 +16,7 @@ from torch.nn import functional as fn
 from torchvision.ops import FeaturePyramidNetwork
 
 from models.card import Architecture
+from models.reach import register
 from models.runtime import STRIDES
 
 
@@ -92,6 +93,7 @@ class Network(nn.Module):
             if facts
             else None
         )
+        register(self)
 
     def forward(self, pixels: Tensor) -> Dense:
         """See the class; raw logits, so that losses stay numerically stable."""

@@ -44,16 +44,18 @@ class PersonalData:
 
     def __init__(
         self,
+        name: str = "privacy",
         *,
         folder: Path = SHIPPED,
         cache: Path | None = None,
         backend: Backend | None = None,
-        precision: Precision = "bf16",
+        precision: Precision = "int8",
         min_score: float | None = None,
     ) -> None:
-        """Load the weights `privacy` of `folder`.
+        """Load weights.
 
         Args:
+            name: of the weights.
             folder: where weights and card lie.
             cache: folder for the exported network; a private temporary one when None.
             backend: where to run; the best there is when None.
@@ -64,7 +66,7 @@ class PersonalData:
         Raises:
             BadWeights: missing, damaged or foreign weights.
         """
-        self.card = read_card("privacy", folder)
+        self.card = read_card(name, folder)
         backend = backend or best_backend()
         self._run = runner(self.card, folder, cache, backend, precision)
         self._names = self.card.architecture.names

@@ -137,11 +137,11 @@ class Redactor:
     """Locate, cover, prove: from a `Frame` to a `RedactedFrame`, or an error; nothing in between.
 
     Proof: the locators look again, around all new covers, at the picture decoded from what would be
-    published. Whatever they find that does not lie wholly in solid grey is covered again from the
-    original, with its margin and together with every region it touches, in solid grey, up to eight
-    times. What they still find then fails the frame where less than 0.8 of its area lies in covers
-    that do not depend on the original (mosaic, solid, zones; never a blur). What lies inside those
-    is a cover mistaken for a face: it holds nothing that could be seen.
+    published. Whatever they find that does not lie wholly in covers that do not depend on the
+    original (mosaic, solid, zones; never a blur) is covered again from the original, with its
+    margin and together with every region it touches, in solid grey, up to eight times. What they
+    still find then fails the frame where less than 0.8 of its area lies in such covers. What lies
+    inside those is a cover mistaken for a face: it holds nothing that could be seen.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class Redactor:
             published = simplejpeg.decode_jpeg(made.encoded, "RGB")
             # Elsewhere nothing has changed since the last look.
             found = self.find(published, [region.box for region in covered])
-            visible = [region for region in found if plan.share(region, plan.solid) < 1]
+            visible = [region for region in found if plan.share(region, plan.opaque) < 1]
             if not visible:
                 return made
             if rounds == _PROOF_ROUNDS:

@@ -43,7 +43,7 @@ class Runtime:
         folder: Path = SHIPPED,
         cache: Path | None = None,
         backend: Backend | None = None,
-        precision: Precision = "bf16",
+        precision: Precision = "int8",
     ) -> None:
         """Load the weights `name` of `folder`.
 
@@ -110,7 +110,7 @@ class Runtime:
             labels.astype(np.int64),
             architecture.names,
             (height, width),
-            _softmax(dense.states[where]),
+            _softmax(card.calibration.get("state", (1.0, 0.0))[0] * dense.states[where]),
             architecture.state_names,
             facts,
         )

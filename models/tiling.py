@@ -19,9 +19,10 @@ MAX_ENLARGEMENT = 2
 COARSE_PX = 480  # no further level once the long side is no longer than this
 TILE_PX = 1920
 OVERLAP_PX = 256  # what no tile holds whole is found on the next level
-CONTEXT_PX = 128  # around an area that is looked at again
+CONTEXT_PX = 64  # around an area that is looked at again
 GRID_PX = 32  # windows begin on the grid of the networks' coarsest cells
-LIMITS = (MAX_ENLARGEMENT, COARSE_PX, TILE_PX, OVERLAP_PX, CONTEXT_PX)
+WINDOW_PX = 128  # their sides are multiples of it: runtimes are slow on a shape they have not seen
+LIMITS = (MAX_ENLARGEMENT, COARSE_PX, TILE_PX, OVERLAP_PX, CONTEXT_PX, WINDOW_PX)
 """All that decides what a network is shown, beside the finest level and the step."""
 
 
@@ -48,12 +49,11 @@ def tiles(
     for level, scale in _levels(pixels, fine_px, step):
         height, width = level.shape[:2]
         whole = [(0, 0, width, height)]
-        for x1, y1, x2, y2 in whole if areas is None else _windows(areas, scale):
-            left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-            if left < right and top < bottom:
-                for rows, columns in product(spans(bottom - top), spans(right - left)):
-                    part = level[top:bottom, left:right][rows, columns]
-                    yield Tile(part, left + columns.start, top + rows.start, scale)
+        windows = whole if areas is None else _windows(areas, scale, (width, height))
+        for left, top, right, bottom in windows:
+            for rows, columns in product(spans(bottom - top), spans(right - left)):
+                part = level[top:bottom, left:right][rows, columns]
+                yield Tile(part, left + columns.start, top + rows.start, scale)
 
 
 def _levels(
@@ -79,21 +79,14 @@ def spans(side_px: int) -> list[slice]:
     return [slice(start, start + tile_px) for start in starts]
 
 
-def _windows(areas: Sequence[Box], scale: float) -> list[Box]:
-    """Areas of the picture in px of a level, with context, those that meet as one.
-
-    They begin on the grid, so that a network sees them as it sees the whole.
-    """
-    step = GRID_PX
-    todo = [
-        (
-            math.floor((x1 * scale - CONTEXT_PX) / step) * step,
-            math.floor((y1 * scale - CONTEXT_PX) / step) * step,
-            math.ceil((x2 * scale + CONTEXT_PX) / step) * step,
-            math.ceil((y2 * scale + CONTEXT_PX) / step) * step,
-        )
-        for x1, y1, x2, y2 in areas
-    ]
+def _windows(areas: Sequence[Box], scale: float, size_wh: tuple[int, int]) -> list[Box]:
+    """Areas of the picture in px of a level, with context, those that meet as one."""
+    todo = []
+    for area in areas:
+        x1, y1, x2, y2 = (side * scale for side in area)
+        spans_px = ((x1, x2, size_wh[0]), (y1, y2, size_wh[1]))
+        if all(low < side and high > 0 for low, high, side in spans_px):
+            todo.append(_box(*(_near(*span) for span in spans_px)))
     done: list[Box] = []
     while todo:
         x1, y1, x2, y2 = todo.pop()
@@ -102,13 +95,26 @@ def _windows(areas: Sequence[Box], scale: float) -> list[Box]:
             done.append((x1, y1, x2, y2))
             continue
         done = [b for b in done if b not in touching]
-        group = [(x1, y1, x2, y2), *touching]
-        todo.append(
-            (
-                min(b[0] for b in group),
-                min(b[1] for b in group),
-                max(b[2] for b in group),
-                max(b[3] for b in group),
-            )
-        )
-    return done
+        left, top, right, bottom = zip((x1, y1, x2, y2), *touching, strict=True)
+        todo.append((min(left), min(top), max(right), max(bottom)))
+    return [_box(_even(x1, x2, size_wh[0]), _even(y1, y2, size_wh[1])) for x1, y1, x2, y2 in done]
+
+
+def _near(low: float, high: float, side_px: int) -> tuple[int, int]:
+    """From low to high with context, within the level."""
+    return max(math.floor(low - CONTEXT_PX), 0), min(math.ceil(high + CONTEXT_PX), side_px)
+
+
+def _even(low: int, high: int, side_px: int) -> tuple[int, int]:
+    """At least from low to high, of an even length where the level is long enough.
+
+    It begins on the grid, so that a network sees it as it sees the whole.
+    """
+    start = low // GRID_PX * GRID_PX
+    length = -(-(high - start) // WINDOW_PX) * WINDOW_PX
+    start = max(min(start, side_px - length), 0) // GRID_PX * GRID_PX
+    return start, min(max(start + length, high), side_px)
+
+
+def _box(columns: tuple[int, int], rows: tuple[int, int]) -> Box:
+    return columns[0], rows[0], columns[1], rows[1]

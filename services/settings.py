@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=_state_dir)
     catalog_url: str = Field(default="", repr=False)
     workers: PositiveInt | None = None
-    precision: Literal["bf16", "f32"] = "bf16"
+    precision: Literal["int8", "bf16", "f32"] = "int8"
     secret: SecretStr | None = None
     operator: str = Field(default_factory=_operator)
     quarantine_recipient: str | None = None

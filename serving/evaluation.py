@@ -12,7 +12,7 @@ from services.catalog import Catalog
 from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
-from training.dataset import read_waste
+from training.dataset import WASTE_BAD, read_waste
 from training.evaluate import Figure, Scored, figures, score
 from training.privacy import figures as privacy
 
@@ -53,7 +53,9 @@ def evaluate_detector(
         ]
         if not scored:
             raise BatchError(f"batch {batch} holds none of the images of {data} {split}")
-    return figures(scored, card.architecture.names, card.architecture.image_names)
+    architecture = card.architecture
+    bad = [i for i, state in enumerate(architecture.state_names) if state in WASTE_BAD]
+    return figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
 
 
 def _privacy(data: Path, split: str, settings: Settings) -> dict[str, dict[str, Figure]]:

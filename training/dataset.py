@@ -58,10 +58,9 @@ class Sample:
 
 
 WASTE_NAMES = ("container", "waste")
-WASTE_STATES = ("clean", "side_waste", "overflow")
+WASTE_STATES = ("clean", "minor_litter", "side_waste", "overflow")
+WASTE_BAD = ("side_waste", "overflow")  # the states that need attention
 WASTE_FACTS = ("dirty",)
-# A little litter counts as clean; what is mostly hidden has no state.
-WASTE_DRAWN_STATES = {"clean": 0, "minor_litter": 0, "side_waste": 1, "overflow": 2}
 
 
 def _container_states(
@@ -69,18 +68,18 @@ def _container_states(
 ) -> NDArray[np.int64]:
     """State of each box: the image's state, but clean where no reviewed waste is near."""
     states = np.full(len(boxes), -1, np.int64)
-    state = str(image.get("state"))
+    known = [i for i, name in enumerate(WASTE_STATES) if name in str(image.get("state"))]
     waste = boxes[labels == 1]
     for index in np.flatnonzero(labels == 0):
-        if state in ("clean", "minor_litter"):
+        if known == [0]:
             states[index] = 0
-        elif "overflow" in state or "side_waste" in state:
+        elif known:
             x1, y1, x2, y2 = boxes[index]
             reach = 0.5 * (y2 - y1)
             near = (waste[:, 0] < x2 + reach) & (waste[:, 2] > x1 - reach)
             near &= (waste[:, 1] < y2 + reach) & (waste[:, 3] > y1 - reach)
             if near.any() or not len(waste):
-                states[index] = 2 if "overflow" in state else 1
+                states[index] = max(known)
             elif image.get("boxes") == "reviewed":
                 states[index] = 0
     return states
@@ -135,7 +134,8 @@ def draw_waste(count: int, seed: int) -> list[Sample]:
     samples = []
     for scene in (scenes.street(np.random.default_rng((seed, i))) for i in range(count)):
         mine = [i for i, label in enumerate(scene.labels) if label in WASTE_NAMES]
-        states = [WASTE_DRAWN_STATES.get(scene.states[i] or "", -1) for i in mine]
+        own = [scene.states[i] for i in mine]
+        states = [WASTE_STATES.index(s) if s in WASTE_STATES else -1 for s in own]  # else hidden
         samples.append(
             Sample(
                 None,

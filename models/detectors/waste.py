@@ -33,7 +33,7 @@ class WasteDetector:
         return self._runtime.detect(frame.pixels)
 
 
-def load(cache: Path | None = None, precision: Precision = "bf16") -> WasteDetector:
+def load(cache: Path | None = None, precision: Precision = "int8") -> WasteDetector:
     """The shipped waste detector.
 
     Raises:

@@ -5,8 +5,10 @@ Quantities, all probabilities (unit "1"):
 - `waste.overflow` of a registered container: that waste lies over its rim or beside it. Unknown
   where the view is dark or lost, or the container is not seen at its place. Where the camera has
   references, a place that looks as it does on them counts as clean even if the detector misses the
-  container, and one that looks like nothing on them is occluded. Its detail holds the container's
-  states, score, count and area (in containers) of the waste beside it, and the change.
+  container, and one that looks like nothing on them is occluded. Its detail holds the probability
+  of each state where the container is seen (those that need attention add up to the value), the
+  expected `severity` (0 clean, 1 a little litter, 2 waste beside it, 3 overflow), score, count and
+  area (in containers) of the waste beside it, and the change.
 - `waste.container` of a container that matches no registered one.
 - `waste.dirty` of the whole view: that waste lies about anywhere in it.
 """
@@ -30,6 +32,8 @@ DETECTORS = ("waste",)
 
 _SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
+_SEVERITY = {"clean": 0, "minor_litter": 1, "side_waste": 2, "overflow": 3}
+_CALM = ("clean", "minor_litter")
 _HIDDEN = 0.15  # change from which something else may stand where no container is detected
 # Probability of an overflow by change alone: constant and slope of a logistic regression on drawn
 # days (benchmarks/drawn_waste.py).
@@ -115,16 +119,18 @@ def _overflow(
     waste: Detections,
     change: float | None,
 ) -> Observation:
-    detail: dict[str, float] = {}
+    states: dict[str, float] = {}
     box = np.concatenate([outline.min(0), outline.max(0)])
     if index is not None:
         box = containers.boxes[index]
-        states = containers.states[index].tolist()
-        detail |= dict(zip(containers.state_names, states, strict=True))
-    detail |= _waste_beside(box, waste)
+        states = dict(zip(containers.state_names, containers.states[index].tolist(), strict=True))
+    detail = _waste_beside(box, waste)
+    calm = sum(states.get(name, 0.0) for name in _CALM) if states else None
+    probability = need(calm, detail["waste_beside"], change)
+    if calm is not None:
+        detail |= _told(states, calm, probability)
     if change is not None:
         detail["change"] = change
-    probability = need(detail.get("clean"), detail["waste_beside"], change)
     return view.observe(
         asset.id,
         "waste.overflow",
@@ -134,6 +140,13 @@ def _overflow(
         confidence=max(probability, 1 - probability),
         detail=detail,
     )
+
+
+def _told(states: Mapping[str, float], calm: float, needs: float) -> dict[str, float]:
+    """The states' probabilities, made to agree with that of needing attention, and the severity."""
+    calmer, worse = (1 - needs) / max(calm, 1e-9), needs / max(1 - calm, 1e-9)
+    told = {name: p * (calmer if name in _CALM else worse) for name, p in states.items()}
+    return told | {"severity": sum(_SEVERITY[name] * p for name, p in told.items())}
 
 
 def need(clean: float | None, waste_beside: float, change: float | None = None) -> float:

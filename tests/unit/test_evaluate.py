@@ -3,7 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluate import average_precision, hits, platt
+from models.detections import Detections
+from training.dataset import Sample
+from training.evaluate import (
+    Scored,
+    average_precision,
+    balanced_threshold,
+    calibration_error,
+    hits,
+    platt,
+    states_of,
+    temperature,
+)
 
 
 def f32(*values):
@@ -42,8 +53,53 @@ def test_platt_finds_the_slope_and_offset_that_made_the_labels(slope, offset):
     assert found_slope == pytest.approx(slope, rel=0.15, abs=0.05)
 
 
-def test_platt_puts_the_balanced_decision_at_one_half():
-    logits = np.concatenate([np.full(900, -1.0), np.full(100, 3.0)])
-    logits += np.random.default_rng(0).normal(0, 1, 1000)
-    slope, offset = platt(logits, np.arange(1000) >= 900)
-    assert -offset / slope == pytest.approx(1.0, abs=0.25)
+def test_the_balanced_threshold_gives_both_truths_the_same_weight():
+    rng = np.random.default_rng(0)
+    said = np.concatenate([rng.beta(2, 8, 900), rng.beta(8, 8, 100)])
+    cut = balanced_threshold(said, np.arange(1000) >= 900)
+    assert 0.25 < cut < 0.45  # between the means 0.2 and 0.5, whatever their numbers
+    assert balanced_threshold(np.array([0.2, 0.2]), np.array([True, False])) == 0.5
+
+
+def test_calibration_error_is_how_far_the_said_is_from_what_happens():
+    truth = np.arange(1000) % 4 == 0
+    assert calibration_error(truth, np.full(1000, 0.25)) == pytest.approx(0, abs=1e-9)
+    assert calibration_error(truth, np.full(1000, 0.65)) == pytest.approx(0.4)
+    halves = np.where(np.arange(1000) < 600, 0.05, 0.95)
+    assert calibration_error(halves > 0.5, halves) == pytest.approx(0.05)
+
+
+@given(st.floats(0.2, 3))
+def test_temperature_finds_how_sure_states_should_be(slope):
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 2, (4000, 3))
+    likely = np.exp(slope * logits)
+    likely /= likely.sum(1, keepdims=True)
+    truth = (rng.random((4000, 1)) > likely.cumsum(1)).sum(1).clip(0, 2)
+    said = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert temperature(said, truth) == pytest.approx(slope, rel=0.15)
+    assert temperature(np.zeros((0, 3)), np.zeros(0, np.int64)) == 1
+
+
+def test_states_are_scored_where_the_object_is_found_and_its_state_known():
+    sample = Sample(
+        None,
+        f32([0, 0, 10, 10], [50, 0, 60, 10], [90, 0, 99, 10]),
+        np.zeros(3, np.int64),
+        np.array([1, -1, 0]),
+        np.array([True, True]),
+        f32(1),
+        "here",
+    )
+    found = Detections(
+        f32([0, 0, 10, 9], [0, 1, 10, 10], [50, 0, 60, 10]),
+        f32(0.9, 0.4, 0.9),
+        np.zeros(3, np.int64),
+        ("container", "waste"),
+        (100, 100),
+        f32([0.3, 0.7], [0.9, 0.1], [0.5, 0.5]),
+        ("clean", "side_waste"),
+    )
+    said, truth = states_of([Scored(sample, found, None)])
+    assert truth.tolist() == [1]
+    assert said[0].tolist() == pytest.approx([0.3, 0.7])

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import RedactionFailed
-from models.frame import Frame, decode, jpeg_segments
+from models.frame import Frame, decode
+from models.jpeg import jpeg_segments
 from models.redaction import RedactedFrame, Region, Style, redact, verify_bare
 from tests import hostile
 

@@ -44,17 +44,26 @@ def test_tiles_hold_every_pixel_of_every_level(
     ),
     st.sampled_from([0.25, 1.0, 1.4]),
 )
-def test_windows_hold_their_areas_and_never_meet(
+def test_windows_hold_their_areas_and_have_few_shapes(
     areas: list[tuple[int, int, int, int]], scale: float
 ) -> None:
     boxes = [(x, y, x + w, y + h) for x, y, w, h in areas]
-    windows = tiling._windows(boxes, scale)
+    size_wh = round(1200 * scale), round(1000 * scale)
+    windows = tiling._windows(boxes, scale, size_wh)
     for x1, y1, x2, y2 in boxes:
-        left, top, right, bottom = (side * scale for side in (x1, y1, x2, y2))
         assert any(
-            a <= left - 64 and b <= top - 64 and right + 64 <= c and bottom + 64 <= d
+            a <= max(x1 * scale - 64, 0)
+            and b <= max(y1 * scale - 64, 0)
+            and min(x2 * scale + 64, size_wh[0]) <= c
+            and min(y2 * scale + 64, size_wh[1]) <= d
             for a, b, c, d in windows
         )
-    for i, (a1, b1, a2, b2) in enumerate(windows):
-        for c1, d1, c2, d2 in windows[:i]:
-            assert a2 <= c1 or c2 <= a1 or b2 <= d1 or d2 <= b1
+    for box in windows:
+        for low, high, side in zip(box[:2], box[2:], size_wh, strict=True):
+            assert 0 <= low < high <= side
+            assert low % 32 == 0
+            assert high == side or (high - low) % 128 == 0
+
+
+def test_nothing_is_looked_at_beside_the_picture() -> None:
+    assert not tiling._windows([(-50, 10, -1, 20), (5, 900, 6, 950)], 1.0, (800, 600))

@@ -160,7 +160,7 @@ def test_the_container_far_from_the_waste_is_clean(tmp_path):
         {"state": "side_waste", "dirty": True, "boxes": "reviewed"},
         [(1, [0, 0, 10, 20]), (1, [80, 0, 10, 20]), (2, [12, 10, 10, 10])],
     )
-    assert one.states.tolist() == [1, 0, -1]
+    assert one.states.tolist() == [2, 0, -1]
 
 
 def test_a_missing_data_folder_says_what_to_give(tmp_path):

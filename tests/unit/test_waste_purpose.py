@@ -48,8 +48,8 @@ def view(boxes=(), labels=(), states=(), *, level=120, camera=True, size_hw=(150
         np.array(labels, np.int64),
         ("container", "waste"),
         size_hw,
-        np.array(states, np.float32).reshape(-1, 3),
-        ("clean", "side_waste", "overflow"),
+        np.array(states, np.float32).reshape(-1, 4),
+        ("clean", "minor_litter", "side_waste", "overflow"),
         {"dirty": dirty},
     )
     return View(
@@ -64,7 +64,7 @@ def view(boxes=(), labels=(), states=(), *, level=120, camera=True, size_hw=(150
 
 
 AT_HOME = [50, 50, 80, 90]  # the outline, in a picture half the size it was drawn in
-CLEAN, FULL = [0.9, 0.05, 0.05], [0.1, 0.1, 0.8]
+CLEAN, FULL = [0.7, 0.2, 0.05, 0.05], [0.05, 0.05, 0.1, 0.8]
 
 
 def by_quantity(observations):
@@ -82,10 +82,27 @@ def test_a_container_at_its_place_is_matched_by_id():
     assert one.evidence.polygon == ((50, 50), (80, 50), (80, 90), (50, 90))
 
 
+def test_states_agree_with_the_probability_and_litter_needs_nobody():
+    near = [82, 70, 100, 90]
+    seen = view([AT_HOME, near], [0, 1], [[0.1, 0.8, 0.06, 0.04], [1, 0, 0, 0]])
+    (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+    told = {name: one.detail[name] for name in waste._SEVERITY}
+    assert sum(told.values()) == pytest.approx(1)
+    assert told["side_waste"] + told["overflow"] == pytest.approx(one.value)
+    assert told["minor_litter"] / told["clean"] == pytest.approx(8)
+    assert one.detail["severity"] == pytest.approx(
+        told["minor_litter"] + 2 * told["side_waste"] + 3 * told["overflow"]
+    )
+    (alone,) = by_quantity(waste.measure(view([AT_HOME], [0], [[0.1, 0.8, 0.06, 0.04]])))[
+        "waste.overflow"
+    ]
+    assert alone.value == pytest.approx(0.1)
+
+
 def test_waste_beside_it_raises_the_probability_and_waste_elsewhere_does_not():
     near = [82, 70, 100, 90]
     far = [150, 70, 170, 90]
-    states = [CLEAN, [1, 0, 0]]
+    states = [CLEAN, [1, 0, 0, 0]]
     (beside,) = by_quantity(waste.measure(view([AT_HOME, near], [0, 1], states)))["waste.overflow"]
     (apart,) = by_quantity(waste.measure(view([AT_HOME, far], [0, 1], states)))["waste.overflow"]
     assert beside.value == pytest.approx(1 - 0.9 * 0.2)

@@ -43,6 +43,7 @@ class Labelled:
         ignored: float32 (M, 4) xyxy px, where a class teaches nothing.
         ignored_labels: int64 (M,) the class it holds for.
         taught: bool (C,), whether a class teaches anything here outside its own boxes.
+        covered: whether some of it was redacted.
     """
 
     path: Path | None
@@ -52,6 +53,7 @@ class Labelled:
     ignored_labels: NDArray[np.int64]
     taught: NDArray[np.bool_]
     pixels: NDArray[np.uint8] | None = None
+    covered: bool = False
 
     def read(self) -> "Labelled":
         """The same with its pixels.

@@ -14,7 +14,8 @@ from training.privacy.labels import Labelled
 _SPREAD = 0.54  # share of an object's size over which its heat falls off (TTFNet, 1909.00700)
 _NEAR = 0.5  # heat from which a cell learns the object's size
 _MIN_SIGMA = 0.35
-_SHARES = (0.3, 0.4, 0.1, 0.1, 0.1)  # of face, plate, head, person, vehicle in the loss
+SHARES = (0.3, 0.4, 0.1, 0.1, 0.1)
+"""Of face, plate, head, person, vehicle in a loss."""
 
 
 def targets(sample: Labelled, side_px: int, classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -81,6 +82,6 @@ def loss(output: Heat, samples: Sequence[Labelled]) -> dict[str, Tensor]:
     predicted = torch.cat([output.log_sizes.reshape(split), output.offsets.reshape(split)], 2)
     error = fn.smooth_l1_loss(predicted, shape, reduction="none", beta=0.1).sum(2)
     return {
-        "what": (((hit + miss) * weight).sum((0, 2, 3)) / count * count.new_tensor(_SHARES)).sum(),
+        "what": (((hit + miss) * weight).sum((0, 2, 3)) / count * count.new_tensor(SHARES)).sum(),
         "where": 0.5 * (error * near).sum() / near.sum().clamp_min(1),
     }

@@ -1,8 +1,9 @@
 """Views for training: crops around what is hard, at the sizes that matter, in bad light.
 
-Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 160 px,
+Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 240 px,
 small ones most often: these are the ones that detectors miss. Plates, of which few are labelled,
 are also drawn, or copied from other pictures, onto vehicles that show none; some faces get masks.
+Some pictures are redacted first: the proof looks at covers, and must not take them for faces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,16 +13,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cover import cover
+from models.personal import region_of
+from models.plan import plan_of
+from models.redaction import LABELS
 from training.dataset import relight
 from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE, Boxes, Labelled
 from training.scenes.plates import any_plate, stick
 from training.scenes.scene import Pixels
 
-_TARGETS_PX = (5.0, 160.0)
+_TARGETS_PX = (5.0, 240.0)
 _MIN_SIDE_PX = 2.5  # of a labelled object in a view; smaller ones are neither object nor background
 _SCALES = (0.3, 2.6)
 _MASKS = np.array([[225, 232, 235], [150, 190, 215], [30, 30, 34]])  # white, light blue, black
 _COPIED_PX = 14  # height from which a plate is copied
+_GONE, _HIDDEN = 0.9, 0.5  # share covered from which an object is background, or unclear
 
 
 def view(
@@ -40,6 +46,8 @@ def view(
         sample = _with_plates(sample, rng, plates)
     if rng.random() < 0.4:
         sample = _with_masks(sample, rng)
+    if rng.random() < 0.15:
+        sample = _with_covers(sample, rng)
     assert sample.pixels is not None
     height, width = sample.pixels.shape[:2]
     small = np.flatnonzero(np.isin(sample.labels, (FACE, PLATE, HEAD)))
@@ -206,6 +214,33 @@ def _with_masks(sample: Labelled, rng: np.random.Generator) -> Labelled:
         points = (corners * 16).round().astype(np.int32)
         cv2.fillPoly(pixels, [points], shade, cv2.LINE_AA, shift=4)
     return replace(sample, pixels=pixels)
+
+
+def _with_covers(sample: Labelled, rng: np.random.Generator) -> Labelled:
+    """Most faces, plates and heads covered as a redactor covers them, and a few places besides."""
+    assert sample.pixels is not None
+    size_hw = height, width = sample.pixels.shape[:2]
+    small = np.isin(sample.labels, (FACE, PLATE, HEAD))
+    middles = rng.uniform(0, 1, (int(rng.integers(1, 4)), 2)) * [width, height]
+    halves = np.exp(rng.uniform(np.log(4), np.log(60), middles.shape))
+    boxes = [
+        *sample.boxes[small & (rng.random(len(small)) < 0.7)],
+        *np.concatenate([middles - halves, middles + halves], 1),
+    ]
+    regions = [region_of(box, LABELS[FACE], 1.0, height, width) for box in boxes]
+    plan = plan_of(size_hw, regions, (), "mosaic" if rng.random() < 0.8 else "solid")
+    known = [region_of(box, LABELS[FACE], 1.0, height, width) for box in sample.boxes]
+    share = np.array([plan.share(region, plan.covered) for region in known])
+    seen, gone = ~small | (share < _HIDDEN), small & (share >= _GONE)
+    return replace(
+        sample,
+        pixels=cover(sample.pixels, plan, rng.bytes(16)),
+        boxes=sample.boxes[seen],
+        labels=sample.labels[seen],
+        ignored=np.concatenate([sample.ignored, sample.boxes[~seen & ~gone]]),
+        ignored_labels=np.concatenate([sample.ignored_labels, sample.labels[~seen & ~gone]]),
+        covered=True,
+    )
 
 
 def _worn(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

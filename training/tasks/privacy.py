@@ -1,35 +1,13 @@
 """The network that finds personal data: faces, plates, heads, people and vehicles in one pass."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-from torch import Tensor, nn
-
-from models.card import Architecture, Card
-from models.checkpoint import save
-from models.heatmap import Heat, HeatNetwork
-from models.personal import PersonalData
+from models.card import Architecture
+from models.heatmap import HeatNetwork
 from models.redaction import LABELS
-from training.privacy import views
-from training.privacy.figures import choose, figures, look
-from training.privacy.labels import PLATE, Labelled, draw, propose_faces, read_labelled
-from training.privacy.loss import loss
 from training.privacy.start import from_centerface
+from training.privacy.task import PrivacyTask
 from training.recipe import Recipe
-from training.train import freeze
-
-DATA = (
-    "Open Images street pictures (CC BY 2.0, plates CC BY 4.0), Containers in Montevideo (stated "
-    "CC BY 4.0), City of Amsterdam garbage detection (MIT), Korean waste bags, streets and traffic "
-    "cameras (CC BY 4.0), freely licensed COCO pictures, and drawn scenes; faces on them as "
-    "CenterFace proposes them. CenterFace itself was trained on WIDER FACE"
-)
-_MAX_FALSE = {"face": 0.0065, "plate": 0.003}  # of the area of empty streets
-_PLATES_TIMES = 2
-_LOOSE = 0.02  # as low as an evaluation looks
-_UNMEASURED = {"head": 0.25, "person": 0.3, "vehicle": 0.3}
 
 RECIPE = Recipe(
     "privacy",
@@ -47,68 +25,10 @@ RECIPE = Recipe(
 )
 
 
-class PrivacyTask:
-    """See `training.tasks.Task`."""
-
-    def __init__(self, recipe: Recipe, data: Path, folder: Path) -> None:
-        self.recipe, self.data = recipe, data
-        architecture = Architecture(
-            LABELS, input_px=0, backbone="mobilenetv2_100", channels=48, kind="heatmap"
-        )
-        self.network = HeatNetwork(architecture)
-        from_centerface(self.network)
-        freeze(self.network, recipe.frozen_stages)
-        proposals = propose_faces(data, folder / "faces.json")
-        real = [sample.read() for sample in read_labelled(data, proposals)]
-        # One picture in four shows a labelled plate, mostly a single one: these come more often.
-        plates = [sample for sample in real if (sample.labels == PLATE).any()]
-        self._plates = views.cut_plates(plates)
-        self.real = real + (_PLATES_TIMES - 1) * plates
-
-    def train_mode(self) -> None:
-        """The backbone keeps CenterFace's statistics, and nothing else is normalised."""
-        self.network.eval()
-
-    def draw(self) -> list[Labelled]:
-        """Drawn streets."""
-        return list(draw(self.recipe.drawn, self.recipe.seed))
-
-    def batches(
-        self, samples: list[Labelled], rng: np.random.Generator
-    ) -> Iterator[list[Labelled]]:
-        """Batches of views."""
-        px = self.recipe.train_px
-        return views.batches(samples, self.recipe.batch, px, rng, self._plates)
-
-    def loss(self, output: Heat, batch: list[Labelled]) -> dict[str, Tensor]:
-        """Losses by part."""
-        return loss(output, batch)
-
-    def finish(self, network: nn.Module, folder: Path) -> Card:
-        """Choose the thresholds of faces and plates on validation, write weights and card."""
-        assert isinstance(network, HeatNetwork)
-        card = Card(
-            name=self.recipe.name,
-            architecture=network.architecture,
-            digest="",
-            min_score=dict.fromkeys(LABELS, _LOOSE),
-            calibration={},
-            licence="Apache-2.0; starts from CenterFace, MIT",
-            data=DATA,
-            recipe=asdict(self.recipe),
-        )
-        save(network, card, folder)
-        looks = look(self.data, "val", PersonalData(folder=folder, min_score=_LOOSE))
-        card = replace(card, min_score=_UNMEASURED | choose(looks, _MAX_FALSE))
-        shipped = {name: card.min_score[name] for name in ("face", "plate")}
-        metrics = {
-            f"{topic}, {figure}": f"{value:.4f} [{low:.4f}, {high:.4f}], n = {count}"
-            for topic, row in figures(looks, shipped).items()
-            for figure, (value, low, high, count) in row.items()
-        }
-        return save(network, replace(card, metrics=metrics), folder)
-
-
 def open_task(recipe: Recipe, data: Path, folder: Path) -> PrivacyTask:
     """Read the data and set the network up."""
-    return PrivacyTask(recipe, data, folder)
+    network = HeatNetwork(
+        Architecture(LABELS, input_px=0, backbone="mobilenetv2_100", channels=48, kind="heatmap")
+    )
+    from_centerface(network)
+    return PrivacyTask(recipe, network, data, folder)

@@ -15,6 +15,7 @@ from models.runtime import Runtime, points
 from services.opening import open_redactor
 from services.settings import Settings
 from training.dataset import (
+    WASTE_BAD,
     WASTE_FACTS,
     WASTE_NAMES,
     WASTE_STATES,
@@ -23,16 +24,27 @@ from training.dataset import (
     draw_waste,
     read_waste,
 )
-from training.evaluate import best_threshold, facts_of, figures, platt, score
+from training.evaluate import (
+    balanced_threshold,
+    best_threshold,
+    facts_of,
+    figures,
+    platt,
+    score,
+    states_of,
+    temperature,
+)
 from training.loss import loss
+from training.paste import cut_outs, paste
 from training.recipe import Recipe
 from training.train import freeze, load_imagenet
 
-RECIPE = Recipe("waste")
+RECIPE = Recipe("waste", drawn=300)
 DATA = (
     "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
     "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
 )
+_PASTED = 0.4  # of the pictures
 
 
 class WasteTask:
@@ -41,6 +53,7 @@ class WasteTask:
     def __init__(self, recipe: Recipe, data: Path) -> None:
         self.recipe, self.data = recipe, data
         self.real = [s.read(recipe.input_px * 5 // 4) for s in read_waste(data, "train")]
+        self._pieces = cut_outs(self.real)
         self.network = Network(
             Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS, input_px=recipe.input_px)
         )
@@ -60,8 +73,9 @@ class WasteTask:
         return draw_waste(self.recipe.drawn, self.recipe.seed)
 
     def batches(self, samples: list[Sample], rng: np.random.Generator) -> Iterator[list[Sample]]:
-        """Augmented batches."""
-        return batches(samples, self.recipe.batch, self.recipe.train_px, rng)
+        """Augmented batches; on some pictures more waste lies than was there."""
+        some = [paste(s, self._pieces, rng) if rng.random() < _PASTED else s for s in samples]
+        return batches(some, self.recipe.batch, self.recipe.train_px, rng)
 
     def loss(self, output: Dense, batch: list[Sample]) -> dict[str, Tensor]:
         """Losses by part."""
@@ -85,19 +99,20 @@ class WasteTask:
         samples = read_waste(self.data, "val")
         redactor = open_redactor(Settings())
         scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
-        calibration = {}
+        calibration, cuts = {"state": (temperature(*states_of(scored)), 0.0)}, {}
         for index, fact in enumerate(architecture.image_names):
             p, truth = facts_of(scored, fact, index)
             p = np.clip(p, 1e-6, 1 - 1e-6)
-            calibration[fact] = platt(np.log(p / (1 - p)), truth)
-        card = replace(
-            card,
-            min_score={n: best_threshold(scored, i) for i, n in enumerate(architecture.names)},
-            calibration=calibration,
-        )
+            slope, offset = platt(np.log(p / (1 - p)), truth)
+            calibration[fact] = slope, offset
+            said = 1 / (1 + np.exp(-slope * np.log(p / (1 - p)) - offset))
+            cuts[fact] = balanced_threshold(said, truth)
+        best = {n: best_threshold(scored, i) for i, n in enumerate(architecture.names)}
+        card = replace(card, min_score=best | cuts, calibration=calibration)
         save(network, card, folder)
         scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
-        table = figures(scored, architecture.names, architecture.image_names)
+        bad = [architecture.state_names.index(name) for name in WASTE_BAD]
+        table = figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
         metrics = {
             f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
             for group, row in table.items()
