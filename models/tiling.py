@@ -106,7 +106,7 @@ def _near(low: float, high: float, side_px: int) -> tuple[int, int]:
 
 
 def _even(low: int, high: int, side_px: int) -> tuple[int, int]:
-    """At least from low to high, of an even length where the level is long enough.
+    """At least from low to high, and a multiple of `WINDOW_PX` long where the level allows.
 
     It begins on the grid, so that a network sees it as it sees the whole.
     """

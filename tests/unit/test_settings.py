@@ -34,7 +34,7 @@ def test_defaults_follow_the_state_folder(tmp_path: Path) -> None:
     settings = Settings()
     assert settings.state_dir == tmp_path / "vigie"
     assert settings.catalog_url == f"sqlite:///{tmp_path}/vigie/catalog.sqlite"
-    assert (settings.s3_prefix, settings.workers, settings.precision) == ("vigie", None, "bf16")
+    assert (settings.s3_prefix, settings.workers, settings.precision) == ("vigie", None, "int8")
 
 
 def test_a_relative_xdg_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
