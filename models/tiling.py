@@ -113,7 +113,7 @@ def _even(low: int, high: int, side_px: int) -> tuple[int, int]:
     start = low // GRID_PX * GRID_PX
     length = -(-(high - start) // WINDOW_PX) * WINDOW_PX
     start = max(min(start, side_px - length), 0) // GRID_PX * GRID_PX
-    return start, min(max(start + length, high), side_px)
+    return start, min(start + length, side_px) if start + length >= high else side_px
 
 
 def _box(columns: tuple[int, int], rows: tuple[int, int]) -> Box:
