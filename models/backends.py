@@ -11,14 +11,14 @@ import importlib.util
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import Card, read_weights
+from models.card import Card, reaches, read_weights
 from models.errors import BadConfiguration
 
 Backend = Literal["torch", "openvino", "onnxruntime"]
@@ -64,17 +64,20 @@ def runner(
     if backend == "torch":
         return _torch(card, weights)
     cache = cache or Path(tempfile.mkdtemp(prefix="vigie-"))
-    exported = export(card, weights, cache, int8=precision == "int8")
+    known = reaches(weights) if precision == "int8" else {}
+    exported = export(card, weights, cache, known)
     if backend == "onnxruntime":
         return _ort(exported)
     run = _openvino(exported, precision)
-    if precision == "int8":
+    if known:
         side = card.architecture.input_px or _CHECKED_PX
         _agree(card, run, _ort(exported), side)
     return run
 
 
-def export(card: Card, weights: bytes, cache: Path, *, int8: bool = False) -> Path:
+def export(
+    card: Card, weights: bytes, cache: Path, known: Mapping[str, float] | None = None
+) -> Path:
     """The ONNX file of a network in `cache`, made unless it is there.
 
     Several processes may race: each writes its own file and renames it into place.
@@ -83,18 +86,17 @@ def export(card: Card, weights: bytes, cache: Path, *, int8: bool = False) -> Pa
         card: what the weights are.
         weights: the safetensors file.
         cache: folder for the file.
-        int8: with convolutions in eight bits where the weights know the reach of their inputs.
+        known: reaches, with which convolutions get eight bits; none where empty or None.
 
     Raises:
         BadWeights: the weights do not fit the architecture.
     """
-    path = cache / f"{card.name}-{card.digest[:16]}{'-int8' if int8 else ''}.onnx"
+    path = cache / f"{card.name}-{card.digest[:16]}{'-int8' if known else ''}.onnx"
     if not path.exists():
         import torch  # noqa: PLC0415 - only for the first worker on a machine
 
         from models.checkpoint import build  # noqa: PLC0415
 
-        network = build(card, weights)
         cache.mkdir(parents=True, exist_ok=True)
         side, shapes = card.architecture.input_px, None
         if not side:
@@ -106,20 +108,19 @@ def export(card: Card, weights: bytes, cache: Path, *, int8: bool = False) -> Pa
         handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
         os.close(handle)
         torch.onnx.export(
-            network,
+            build(card, weights),
             (torch.zeros(1, side, side, 3, dtype=torch.uint8),),
             draft,
             dynamic_shapes=shapes,
             external_data=False,
             verbose=False,
         )
-        if int8:
+        if known:
             import onnx  # noqa: PLC0415
 
             from models.eight_bit import rounded  # noqa: PLC0415
-            from models.reach import reaches  # noqa: PLC0415
 
-            onnx.save(rounded(onnx.load(draft), reaches(network)), draft)
+            onnx.save(rounded(onnx.load(draft), known), draft)
         Path(draft).replace(path)
     return path
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from safetensors.numpy import load
 
 from models.errors import BadWeights
 
@@ -122,3 +123,16 @@ def read_weights(card: Card, folder: Path = SHIPPED) -> bytes:
     if hashlib.sha256(data).hexdigest() != card.digest:
         raise BadWeights(f"{card.name}.safetensors is not the file that its card describes")
     return data
+
+
+def reaches(weights: bytes) -> dict[str, float]:
+    """Name of a convolution's weight → reach of its input (`models.reach`) in a safetensors file.
+
+    Empty unless all are known.
+    """
+    found = {
+        name.removesuffix("reach") + "weight": float(value)
+        for name, value in load(weights).items()
+        if name.endswith(".reach")
+    }
+    return found if all(found.values()) else {}

@@ -21,12 +21,3 @@ def layers(network: nn.Module) -> dict[str, nn.Module]:
         for name, layer in network.named_modules()
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and layer.groups == 1
     }
-
-
-def reaches(network: nn.Module) -> dict[str, float]:
-    """Name of a convolution's weight → reach of its input; empty unless all are known."""
-    found = {
-        f"{name}.weight": layer.get_buffer("reach").item()
-        for name, layer in layers(network).items()
-    }
-    return found if all(found.values()) else {}

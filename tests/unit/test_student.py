@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from models import backends
-from models.card import Architecture, Card, read_card, read_weights
+from models.card import Architecture, Card, reaches, read_card, read_weights
 from models.checkpoint import build, save
 from models.eight_bit import rounded
 from models.errors import BadConfiguration
 from models.heatmap import FUSED, Heat, HeatNetwork
 from models.plan import GRID_PX
-from models.reach import layers, reaches
+from models.reach import layers
 from models.redaction import LABELS
 from tests.unit.test_privacy_training import labelled
 from training.eight_bit import measure
@@ -71,7 +71,8 @@ def test_eight_bits_stay_close(folder, tmp_path, backend):
 
 def test_dense_convolutions_are_rounded_and_depthwise_ones_are_not(folder, tmp_path):
     card = read_card("tiny", folder)
-    path = backends.export(card, read_weights(card, folder), tmp_path, int8=True)
+    weights = read_weights(card, folder)
+    path = backends.export(card, weights, tmp_path, reaches(weights))
     graph = onnx.load(path).graph
     stored = {one.name: one.data_type for one in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
@@ -110,17 +111,24 @@ def test_rounding_keeps_signs_and_clips_what_lies_beyond_the_reach(tmp_path):
     assert found.ravel() == pytest.approx([0, 0, 1.0, 1.5, 1.5], abs=0.02)
 
 
-def test_weights_without_reach_are_not_rounded(folder, tmp_path):
+def test_weights_without_reach_are_not_rounded(tmp_path):
     made = network()
-    assert reaches(made) == {}
+    card = Card("any", made.architecture, "", dict.fromkeys(LABELS, 0.5), {}, "none", "none")
+
+    def stored():
+        return reaches(read_weights(save(made, card, tmp_path), tmp_path))
+
+    assert stored() == {}
+    backends.runner(read_card("any", tmp_path), tmp_path, tmp_path, "openvino", "int8")
+    assert not list(tmp_path.glob("*-int8.onnx"))
     measure(made, [pictures()])
-    known = reaches(made)
+    known = stored()
     assert set(known) == {f"{name}.weight" for name in layers(made)}
     assert all(reach > 0 for reach in known.values())
     assert known["backbone.conv_stem.weight"] <= 255
     before = dict(known)
     measure(made, [pictures() // 2])  # measured anew, not widened
-    assert reaches(made)["backbone.conv_stem.weight"] < before["backbone.conv_stem.weight"]
+    assert stored()["backbone.conv_stem.weight"] < before["backbone.conv_stem.weight"]
 
 
 def test_a_shape_that_comes_often_gives_what_it_gave(folder, tmp_path):

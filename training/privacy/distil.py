@@ -1,4 +1,4 @@
-"""How the network that ships learns from a larger one: its teacher.
+"""How a small network learns from the one that ships: its teacher.
 
 The two share their deeper stages, so these start as the teacher's. The stages before them, which
 see the picture at full size, are the student's own: first they learn to give what the teacher's

@@ -25,7 +25,6 @@ from training.scenes.scene import Pixels
 _TARGETS_PX = (5.0, 240.0)
 _MIN_SIDE_PX = 2.5  # of a labelled object in a view; smaller ones are neither object nor background
 _SCALES = (0.3, 2.6)
-_MASKS = np.array([[225, 232, 235], [150, 190, 215], [30, 30, 34]])  # white, light blue, black
 _COPIED_PX = 14  # height from which a plate is copied
 _GONE, _HIDDEN = 0.9, 0.5  # share covered from which an object is background, or unclear
 

@@ -1,6 +1,7 @@
 """A small network that finds personal data, in a third of the time. `privacy` teaches it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -18,23 +19,13 @@ from training.privacy.distil import distilled, first_stages, imitate, inherit
 from training.privacy.labels import Labelled
 from training.privacy.task import PrivacyTask, stack
 from training.recipe import Recipe
+from training.tasks import privacy
 
 _MEASURED = 32  # batches that say how far the inputs of layers reach
 _LESSONS = 2.0  # weight of what the teacher says beside the labels
 
-RECIPE = Recipe(
-    "privacy_small",
-    epochs=120,
-    batch=8,
-    learning_rate=1e-3,
-    backbone_rate=0.5,
-    train_px=320,
-    input_px=0,
-    frozen_stages=0,
-    ema=0.999,
-    drawn=32,
-    drawn_from=0,
-    bf16=True,
+RECIPE = replace(
+    privacy.RECIPE, name="privacy_small", epochs=120, backbone_rate=0.5, frozen_stages=0
 )
 
 
