@@ -1,5 +1,6 @@
-"""When a picture was taken: its EXIF tags, the time in its key, or the time it was stored."""
+"""When and where a picture was taken: EXIF tags, the time in its key, or when it was stored."""
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,8 +11,14 @@ from models.errors import BadImage
 
 TimeSource = Literal["exif", "key", "object"]
 Tags = dict[int, int | str]
+Position = tuple[float, float]
+"""Longitude and latitude in degrees (WGS 84)."""
+
+CELL_DEGREES = 0.0005
+"""No position is known more finely: some 55 m from south to north."""
 
 ORIENTATION = 0x0112
+_GPS_IFD = 0x8825
 _EXIF_IFD, _TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x8769, 0x9003, 0x9011
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 _MAX_STRIPS = 2**18  # Pillow holds a Python object for each strip or tile of a TIFF
@@ -49,6 +56,39 @@ def read_tags(tiff: bytes) -> Tags:
                 break
             directory = following
     return tags
+
+
+def read_position(tiff: bytes, tags: Tags) -> Position | None:
+    """Middle of the cell of `CELL_DEGREES` that the GPS tags lie in (EXIF 3.0, section 4.6.7).
+
+    None where there are none, or none that can be a place. 0° 0° is what receivers say that know
+    nothing.
+    """
+    directory = tags.get(_GPS_IFD)
+    if not isinstance(directory, int):
+        return None
+    order = "<" if tiff[:2] == b"II" else ">"
+    signs: dict[int, bytes] = {}
+    degrees: dict[int, float] = {}
+    with suppress(struct.error, ZeroDivisionError):
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, kind, count, value = struct.unpack_from(order + "HHI4s", tiff, entry)
+            if tag in (1, 3) and kind == 2:
+                signs[tag + 1] = value[:1]
+            elif tag in (2, 4) and (kind, count) == (5, 3):
+                d, one, m, sixty, s, last = struct.unpack_from(
+                    order + "6I", tiff, *struct.unpack(order + "I", value)
+                )
+                degrees[tag] = d / one + m / sixty / 60 + s / last / 3600
+    if set(degrees) != {2, 4} or set(signs) != {2, 4}:
+        return None
+    latitude = degrees[2] * (-1 if signs[2] == b"S" else 1)
+    longitude = degrees[4] * (-1 if signs[4] == b"W" else 1)
+    if abs(latitude) > 90 or abs(longitude) > 180 or not (latitude or longitude):
+        return None
+    x, y = ((math.floor(v / CELL_DEGREES) + 0.5) * CELL_DEGREES for v in (longitude, latitude))
+    return round(x, 6), round(y, 6)
 
 
 def time_of(

@@ -20,6 +20,7 @@ from models.errors import BadImage
 from models.jpeg import APP1, APP14, SOS, jpeg_segments
 
 TimeSource = capture.TimeSource
+Position = capture.Position
 
 # Pillow's plug-ins are called directly: `Image.open` would guess among forty formats.
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -55,6 +56,7 @@ class Frame:
         captured_at: aware UTC datetime.
         time_source: where `captured_at` comes from.
         ground: georeference, or None.
+        position: where EXIF says that it was taken, coarse (`models.capture.read_position`).
     """
 
     key: str
@@ -63,6 +65,7 @@ class Frame:
     captured_at: datetime
     time_source: TimeSource
     ground: Ground | None = None
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +134,20 @@ def decode(
     if len(data) > limits.max_bytes:
         raise BadImage("too_many_bytes", f"{len(data)} bytes")
     try:
-        pixels, tags = _decode_any(data, limits)
+        pixels, tags, exif = _decode_any(data, limits)
     except MemoryError as error:
         raise BadImage("out_of_memory") from error
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     captured_at, time_source = capture.time_of(tags, key_time, zone, stored_at)
-    return Frame(key, pixels, source, captured_at, time_source)
+    position = capture.read_position(exif, tags)
+    return Frame(key, pixels, source, captured_at, time_source, position=position)
 
 
-def _decode_any(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], capture.Tags]:
+_Decoded = tuple[NDArray[np.uint8], capture.Tags, bytes]  # pixels, EXIF tags, what they lie in
+
+
+def _decode_any(data: bytes, limits: Limits) -> _Decoded:
     if data.startswith(_JPEG_MAGIC):
         return _decode_jpeg(data, limits)
     for magic, plugin in _PLUGINS.items():
@@ -155,7 +162,7 @@ def _decode_any(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], capture
     raise BadImage("not_an_image")
 
 
-def _decode_jpeg(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], capture.Tags]:
+def _decode_jpeg(data: bytes, limits: Limits) -> _Decoded:
     exif, scans, adobe = b"", 0, False
     for marker, start, end in jpeg_segments(data):
         if marker == APP1 and not exif and data.startswith(b"Exif\0\0", start, end):
@@ -177,12 +184,10 @@ def _decode_jpeg(data: bytes, limits: Limits) -> tuple[NDArray[np.uint8], captur
     except ValueError as error:
         raise BadImage(_reason(error)) from error
     tags = capture.read_tags(exif)
-    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags
+    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif
 
 
-def _decode_pillow(
-    data: bytes, plugin: type[ImageFile], limits: Limits
-) -> tuple[NDArray[np.uint8], capture.Tags]:
+def _decode_pillow(data: bytes, plugin: type[ImageFile], limits: Limits) -> _Decoded:
     try:
         if plugin is WebPImageFile:
             # libwebp takes memory for the whole canvas as soon as it opens the file.
@@ -201,9 +206,10 @@ def _decode_pillow(
     except Exception as error:  # on hostile input Pillow raises whatever its parsers trip over
         raise BadImage(_reason(error), type(error).__name__) from error
     if plugin is TiffImageFile:
-        return pixels, tags  # Pillow turns TIFF upright itself
-    tags = capture.read_tags(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
-    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags
+        return pixels, tags, data  # Pillow turns TIFF upright itself
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    tags = capture.read_tags(exif)
+    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.bare import verify_bare
 from models.cover import PAINT, cover
 from models.errors import BadConfiguration, RedactionFailed
-from models.frame import Frame, Ground, TimeSource
+from models.frame import Frame, Ground, Position, TimeSource
 from models.lossless import require as require_lossless
 from models.lossless import splice
 from models.plan import GEOMETRY, PRIVATE_ZONE, Box, Plan, Polygon, Region, Style, plan_of
@@ -65,7 +65,7 @@ class RedactedFrame:
     """A still picture without personal data. Made by `redact` alone.
 
     Attributes:
-        key, source, captured_at, time_source, ground: as in the original `Frame`.
+        key, source, captured_at, time_source, ground, position: as in the original `Frame`.
         pixels: uint8 (H, W, 3) RGB, read-only.
         regions: the areas covered, margin included, within the picture.
         redactor: name@digest of what located and covered them.
@@ -89,6 +89,7 @@ class RedactedFrame:
     encoded: bytes
     digest: str
     lossless: bool
+    position: Position | None = None
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
@@ -285,5 +286,6 @@ def _redacted(
         encoded=encoded,
         digest=hashlib.sha256(encoded).hexdigest(),
         lossless=spliced is not None,
+        position=frame.position,
         seal=_SEAL,
     )

@@ -7,6 +7,7 @@ and purposes again gives the same batch.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExists
 from services.catalog import Catalog
 from services.events import Event, Wire, completed, quarantined, recorded
-from services.judgement import LOST_VIEW, VIEW_LIMITS, Limits, State, judge_all
+from services.judgement import FOUND, LOST_VIEW, VIEW_LIMITS, Limits, found, judge_all
 from services.opening import purposes_of
 from services.outcome import Outcome
 from services.pipeline import Item
@@ -225,14 +226,18 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
     site = manifest.read_site()
     events: list[Event] = []
     for outcome in sorted(outcomes, key=lambda o: (o.captured_at, o.key)):
-        events += [recorded(observation, site.source) for observation in outcome.observations]
+        events += [
+            recorded(o, site.source) for o in outcome.observations if o.quantity not in FOUND
+        ]
         if outcome.reason is not None:
             events.append(
                 quarantined(
                     outcome.work, outcome.key, outcome.reason, outcome.captured_at, site.source
                 )
             )
-    states: dict[tuple[str, str], State] = {}
+    strangers = [o for outcome in outcomes for o in outcome.observations if o.quantity in FOUND]
+    states, reported = found(strangers, cache(catalog.state), site.source)
+    events += reported
     for asset, quantity, limits in _judged(site, manifest.purposes):
         history = [
             o

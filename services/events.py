@@ -15,6 +15,7 @@ TYPE_PREFIX = "vigie."
 OBSERVATION_RECORDED = "vigie.observation.recorded.v1"
 OVERFLOW_STARTED = "vigie.waste.overflow.started.v1"
 OVERFLOW_ENDED = "vigie.waste.overflow.ended.v1"
+CONTAINER_FOUND = "vigie.waste.container.found.v1"
 VIEW_LOST = "vigie.site.view.lost.v1"
 VIEW_RESTORED = "vigie.site.view.restored.v1"
 IMAGE_QUARANTINED = "vigie.image.quarantined.v1"
@@ -55,6 +56,7 @@ class Observation(Wire):
     Attributes:
         work: identity of image, models and configuration (`work_key`).
         asset: URN.
+        camera: id of the fixed camera that saw it, None for any other picture.
         quantity: what was measured, e.g. `waste.overflow`.
         value: None where it is unknown, with a `reason`; unknown is never "clean" or "free".
         unit: UCUM; "1" for a probability.
@@ -67,10 +69,13 @@ class Observation(Wire):
         evidence: where to look.
         model: `name@digest`.
         detail: further figures by name, such as the probability of each state.
+        position: longitude, latitude in degrees, coarse, of what nobody registered; None where
+            nobody knows, and for assets, whose geometry the site file holds.
     """
 
     work: str
     asset: str
+    camera: str | None = None
     quantity: str
     value: float | None
     unit: str
@@ -83,6 +88,7 @@ class Observation(Wire):
     evidence: Evidence
     model: str
     detail: dict[str, float] = Field(default_factory=dict)
+    position: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _unknown_has_a_reason(self) -> Self:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -57,6 +57,7 @@ class Site(Part):
         geojson: GeoJSON file beside the site file that holds assets' geometry, or None.
         min_count: counts of people below it are reported as a range.
         redaction: what is covered in its pictures.
+        locate: whether EXIF tells, coarsely, where pictures of no camera were taken.
         purposes: purpose plug-in name → why it may run.
         cameras: the fixed cameras; none where only surveys are flown.
         assets: what is maintained.
@@ -68,9 +69,8 @@ class Site(Part):
     time_zone: ZoneInfo = Field(examples=["Europe/Paris"])
     geojson: GeojsonName | None = Field(default=None, examples=["recycling-centre.geojson"])
     min_count: int = Field(default=5, strict=True, ge=1, le=1000, examples=[5])
-    redaction: Redaction = Field(
-        default=Redaction(), examples=[{"cover": ["face", "plate", "head"]}]
-    )
+    redaction: Redaction = Field(default=Redaction(), examples=[{"cover": ["face", "head"]}])
+    locate: Literal["view", "exif"] = Field(default="view", examples=["exif"])
     purposes: dict[str, Purpose] = Field(
         min_length=1,
         examples=[

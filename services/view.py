@@ -1,18 +1,25 @@
 """What a purpose sees of one image, and what it must offer."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.capture import CELL_DEGREES
 from models.detections import Detections
+from models.frame import Position
 from models.redaction import RedactedFrame
 from models.registration import KnownView, Sight
 from services.events import Evidence, Observation
 from services.judgement import LOST_VIEW, Limits
+from services.places import place_urn
 from services.sites import Asset, Camera, Site
+
+_CELLS = 16  # along the longer side of a view: something that stands about a container's width off
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +72,30 @@ class View:
         drawn = np.array(asset.views[self.camera.id], np.float32)
         return self.known.change(self.frame.pixels, self.sight, drawn)
 
+    def place(self, box: NDArray[np.float32]) -> tuple[str, Position | None]:
+        """Where something that nobody registered stands: the URN of its place, and its position.
+
+        The place is a cell of the camera's view as it should be; where there is no camera, a cell
+        of the Earth if the site locates pictures by EXIF and this one knows where it was taken,
+        else a cell of this picture alone.
+
+        Args:
+            box: xyxy px in this frame; it stands on the middle of its lower side.
+        """
+        height, width = self.frame.pixels.shape[:2]
+        foot = np.array([(box[0] + box[2]) / 2 / width, box[3] / height], np.float64)
+        if self.camera is None and self.site.locate == "exif" and self.frame.position is not None:
+            column, row = (math.floor(degrees / CELL_DEGREES) for degrees in self.frame.position)
+            return place_urn(self.site, "earth", column, row), self.frame.position
+        size = np.array(self.camera.size_wh if self.camera else (width, height), np.float64)
+        foot *= size
+        if self.sight is not None and self.sight.affine is not None:
+            linear, shift = self.sight.affine[:, :2], self.sight.affine[:, 2]
+            foot = np.asarray(np.linalg.solve(linear, foot - shift), np.float64)
+        column, row = (foot / size.max() * _CELLS).astype(int).tolist()
+        within = self.camera.id if self.camera else short(self.frame.key)
+        return place_urn(self.site, within, column, row), None
+
     def whole(self) -> NDArray[np.float32]:
         """The outline (4, 2) of the whole frame."""
         height, width = self.frame.pixels.shape[:2]
@@ -96,6 +127,7 @@ class View:
         reason: str | None = None,
         confidence: float | None = None,
         detail: Mapping[str, float] | None = None,
+        position: Position | None = None,
     ) -> Observation:
         """An observation of `asset` (URN) in this view, its outline (N, 2) px as evidence.
 
@@ -105,6 +137,7 @@ class View:
         return Observation(
             work=self.work,
             asset=asset,
+            camera=self.camera.id if self.camera else None,
             quantity=quantity,
             value=None if value is None else round(value, 4),
             unit="1",
@@ -115,7 +148,13 @@ class View:
             evidence=Evidence(key=self.redacted_key, sha256=self.frame.digest, polygon=outline),
             model=self.models[model],
             detail={name: round(float(share), 4) for name, share in (detail or {}).items()},
+            position=position,
         )
+
+
+def short(key: str) -> str:
+    """A picture's name in URNs: object keys may hold what these may not."""
+    return sha256(key.encode()).hexdigest()[:12]
 
 
 def urn(site: Site, place: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration
+from models.errors import BadConfiguration, BadImage, RedactionFailed
+from models.frame import Frame, decode
+from models.redaction import Redactor
 from training import scenes
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)  # when a picture was taken teaches nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +25,7 @@ class Sample:
 
     Attributes:
         path: picture file; None where `pixels` are given.
-        pixels: uint8 (H, W, 3) RGB, or None until `read`.
+        pixels: uint8 (H, W, 3) RGB, or None until `redacted`.
         boxes: float32 (N, 4) xyxy px.
         labels: int64 (N,) class indices.
         states: int64 (N,) state index of each object, -1 where unknown.
@@ -43,17 +48,32 @@ class Sample:
     night: bool | None = None
     pixels: NDArray[np.uint8] | None = None
 
-    def read(self, longest_px: int) -> "Sample":
-        """The sample with its pixels, shrunk so that the long side is at most `longest_px`."""
+    def frame(self) -> Frame:
+        """The picture at full size, personal data included.
+
+        Raises:
+            BadImage: it cannot be decoded.
+        """
         if self.pixels is not None:
-            return self
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise BadConfiguration(f"cannot read the training picture {self.path}")
-        scale = min(1.0, longest_px / max(image.shape[:2]))
+            return Frame("drawn", self.pixels, self.source, _NOW, "object")
+        assert self.path is not None
+        name, data = self.path.name, self.path.read_bytes()
+        return decode(name, data, source=self.source, stored_at=_NOW)
+
+    def redacted(self, redactor: Redactor, longest_px: int) -> "Sample":
+        """The sample with pixels as a detector gets them: redacted, long side `longest_px` at most.
+
+        Raises:
+            BadConfiguration: the picture cannot be decoded or redacted.
+        """
+        try:
+            pixels = redactor(self.frame()).pixels
+        except (BadImage, RedactionFailed) as error:
+            raise BadConfiguration(f"leave {self.path} out of the data: {error}") from error
+        scale = min(1.0, longest_px / max(pixels.shape[:2]))
         if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        pixels = np.ascontiguousarray(image[..., ::-1])
+            small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(small, np.uint8)
         return replace(self, pixels=pixels, boxes=self.boxes * np.float32(scale))
 
 

@@ -6,7 +6,6 @@ over images (Efron 1979), because boxes of one image are not independent.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from models.detections import Detections
-from models.frame import decode
 from models.redaction import Redactor
 from models.runtime import Runtime
 from training.dataset import Sample
@@ -50,13 +48,7 @@ def score(samples: Iterable[Sample], redactor: Redactor, runtime: Runtime) -> li
     """Redact and detect each sample's picture, at nearly no threshold."""
     scored = []
     for sample in samples:
-        assert sample.path is not None
-        frame = decode(
-            sample.path.name,
-            sample.path.read_bytes(),
-            source=sample.source,
-            stored_at=datetime.now(UTC),
-        )
+        frame = sample.frame()
         redacted = redactor(frame, ())
         found = runtime.detect(redacted.pixels, min_score=0.01)
         dark = float(frame.pixels.mean()) < NIGHT_LEVEL

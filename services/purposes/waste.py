@@ -9,14 +9,13 @@ Quantities, all probabilities (unit "1"):
   of each state where the container is seen (those that need attention add up to the value), the
   expected `severity` (0 clean, 1 a little litter, 2 waste beside it, 3 overflow), score, count and
   area (in containers) of the waste beside it, and the change.
-- `waste.container` of a container that matches no registered one.
+- `waste.container` of a container that matches no registered one, reported once a place.
 - `waste.dirty` of the whole view: that waste lies about anywhere in it.
 """
 
 import math
 from collections.abc import Mapping
 from datetime import timedelta
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from models.detections import Detections
 from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
-from services.view import View, urn
+from services.view import View, short, urn
 
 DETECTORS = ("waste",)
 
@@ -48,6 +47,7 @@ class Limits(BaseModel):
         leave: probability under which it may end.
         dwell_minutes: how long the probability must stay past a limit.
         stale_hours: how long a status holds without a new observation.
+        together_minutes: how long what one camera sees counts beside what others see.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,14 +56,20 @@ class Limits(BaseModel):
     leave: float = Field(default=0.4, ge=0, le=1)
     dwell_minutes: float = Field(default=0, ge=0)
     stale_hours: float = Field(default=48, gt=0)
+    together_minutes: float = Field(default=30, ge=0)
 
 
 def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
     """Quantity → how it is judged, for an asset with these limits."""
     own = Limits.model_validate(limits)
-    dwell, stale = timedelta(minutes=own.dwell_minutes), timedelta(hours=own.stale_hours)
     return {
-        "waste.overflow": judge.Limits(enter=own.enter, leave=own.leave, dwell=dwell, stale=stale)
+        "waste.overflow": judge.Limits(
+            enter=own.enter,
+            leave=own.leave,
+            dwell=timedelta(minutes=own.dwell_minutes),
+            stale=timedelta(hours=own.stale_hours),
+            together=timedelta(minutes=own.together_minutes),
+        )
     }
 
 
@@ -97,7 +103,7 @@ def measure(view: View) -> list[Observation]:
 
 
 def _dirty(view: View, probability: float) -> Observation:
-    place = f"view:{view.camera.id}" if view.camera else f"picture:{_short(view.frame.key)}"
+    place = f"view:{view.camera.id}" if view.camera else f"picture:{short(view.frame.key)}"
     reason = view.unseen or ("dark" if view.frame.pixels.mean() < _DARK_LEVEL else None)
     return view.observe(
         urn(view.site, place),
@@ -182,15 +188,16 @@ def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, floa
 def _unregistered(view: View, containers: Detections, index: int) -> Observation:
     x1, y1, x2, y2 = containers.boxes[index]
     outline = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
-    place = view.camera.id if view.camera else _short(view.frame.key)
+    place, position = view.place(containers.boxes[index])
     return view.observe(
-        urn(view.site, f"unregistered:{place}:{int(x1)}-{int(y1)}-{int(x2)}-{int(y2)}"),
+        place,
         "waste.container",
         outline,
         "waste",
         value=float(containers.scores[index]),
         confidence=float(containers.scores[index]),
         detail=dict(zip(containers.state_names, containers.states[index].tolist(), strict=True)),
+        position=position,
     )
 
 
@@ -209,7 +216,3 @@ def _at(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> int | None:
 def _level(pixels: NDArray[np.uint8], x1: float, y1: float, x2: float, y2: float) -> float:
     part = pixels[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
     return float(part.mean()) if part.size else 0.0
-
-
-def _short(key: str) -> str:
-    return sha256(key.encode()).hexdigest()[:12]

@@ -4,16 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.events import Evidence, Observation
-from services.judgement import Limits, State, judge_all
+from services.judgement import Limits, State, found, judge_all
+from services.places import around
 
 START = datetime(2026, 6, 12, 5, tzinfo=UTC)
 LIMITS = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=30), stale=timedelta(hours=12))
 SOURCE = "/territories/t/sites/s"
 
 
-def observation(minutes, value, reason=None):
+def observation(minutes, value, reason=None, camera=None):
     return Observation(
-        work=f"{minutes:032d}",
+        work=f"{minutes:031d}{camera or 0}",
+        camera=camera,
         asset="urn:vigie:t:s:C-1",
         quantity="waste.overflow",
         value=value,
@@ -105,3 +107,86 @@ def test_started_and_ended_alternate_and_the_sequence_has_no_gap(values):
     assert kinds(events) == [("started", "ended")[i % 2] for i in range(len(events))]
     assert [int(event.sequence) for event in events] == list(range(1, len(events) + 1))
     assert len({event.id for event in events}) == len(events)
+
+
+TOGETHER = LIMITS.model_copy(update={"dwell": timedelta(0), "together": timedelta(minutes=30)})
+
+
+def by_two_cameras(*pairs, step=10):
+    return [
+        observation(i * step + shift, value, None if value is not None else "occluded", camera)
+        for i, pair in enumerate(pairs)
+        for shift, camera, value in ((0, "A", pair[0]), (0, "B", pair[1]))
+    ]
+
+
+def test_waste_that_one_camera_sees_and_another_cannot_starts_and_ends_once():
+    history = by_two_cameras((0.1, 0.1), (0.1, 0.9), (0.1, 0.9), (0.1, 0.9), (0.1, 0.1))
+    _, events = judge_all(State(), history, TOGETHER, SOURCE)
+    assert kinds(events) == ["started", "ended"]
+    assert [event.data["camera"] for event in events] == ["B", "B"]
+
+
+def test_without_joining_the_same_pictures_flap():
+    history = by_two_cameras((0.1, 0.1), (0.1, 0.9), (0.1, 0.9), (0.1, 0.9), (0.1, 0.1))
+    for i, one in enumerate(history):
+        at = one.observed_at + timedelta(minutes=i % 2)
+        history[i] = one.model_copy(update={"observed_at": at})
+    alone = TOGETHER.model_copy(update={"together": timedelta(0)})
+    assert len(judge_all(State(), history, alone, SOURCE)[1]) > 2
+
+
+def test_a_camera_that_fell_silent_holds_nothing_up_for_longer_than_it_counts():
+    history = [observation(0, 0.9, camera="B")]
+    history += [observation(m, 0.1, camera="A") for m in (10, 20, 30, 40)]
+    _, events = judge_all(State(), history, TOGETHER, SOURCE)
+    assert kinds(events) == ["started", "ended"]
+    assert events[1].time == START + timedelta(minutes=40)
+
+
+def test_a_start_is_evident_in_the_picture_that_its_event_names():
+    dwell = TOGETHER.model_copy(update={"dwell": timedelta(minutes=5)})
+    history = [observation(0, 0.9, camera="B"), observation(6, 0.1, camera="A")]
+    state, events = judge_all(State(), history, dwell, SOURCE)
+    assert events == []
+    _, events = judge_all(state, [observation(7, 0.8, camera="B")], dwell, SOURCE)
+    assert [event.data["value"] for event in events] == [0.8]
+    assert events[0].data["since"] == "2026-06-12T05:00:00Z"
+
+
+@given(st.lists(st.tuples(*[st.none() | st.floats(0, 1)] * 2), max_size=30), st.randoms())
+def test_joined_cameras_in_any_order_alternate_and_repeats_change_nothing(pairs, random):
+    ordered = by_two_cameras(*pairs)
+    mixed = ordered + ordered[::2]
+    random.shuffle(mixed)
+    state, events = judge_all(State(), mixed, TOGETHER, SOURCE)
+    assert (state, events) == judge_all(State(), ordered, TOGETHER, SOURCE)
+    assert kinds(events) == [("started", "ended")[i % 2] for i in range(len(events))]
+
+
+def stranger(minutes, column, row, within="cam-01"):
+    place = f"urn:vigie:t:s:unregistered:{within}:{column}.{row}"
+    return observation(minutes, 0.7).model_copy(
+        update={"asset": place, "quantity": "waste.container", "work": f"{minutes:032d}"}
+    )
+
+
+def test_what_nobody_registered_is_reported_once_a_place():
+    trembling = [stranger(10 * i, 5 + i % 2, 7 - i % 2) for i in range(6)]
+    elsewhere = [stranger(5, 9, 7), stranger(6, 5, 7, within="cam-02")]
+    states, events = found(trembling + elsewhere, lambda *_: State(), SOURCE)
+    assert [e.type for e in events] == ["vigie.waste.container.found.v1"] * 3
+    assert {e.subject for e in events} == {place for place, _ in states}
+    assert events[0].subject.endswith("cam-01:5.7")
+    assert events[0].data["since"] == "2026-06-12T05:00:00Z"
+    again = found([stranger(90, 6, 8)], lambda *one: states.get(one, State()), SOURCE)
+    assert again == ({}, [])
+
+
+@given(st.integers(-9, 9), st.integers(-9, 9))
+def test_a_place_has_eight_neighbours_and_is_one_of_theirs(column, row):
+    place = stranger(0, column, row, "earth").asset
+    cells = list(around(place))
+    assert cells[0] == place
+    assert len(set(cells)) == 9
+    assert all(place in around(cell) for cell in cells)

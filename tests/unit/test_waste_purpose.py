@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -11,6 +11,7 @@ from models.detections import Detections
 from models.frame import Frame
 from models.redaction import redact
 from models.registration import Sight
+from services.places import around
 from services.purposes import waste
 from services.sites import parse_site
 from services.view import View
@@ -33,7 +34,17 @@ assets:
 )
 
 
-def view(boxes=(), labels=(), states=(), *, level=120, camera=True, size_hw=(150, 200), dirty=0.2):
+def view(
+    boxes=(),
+    labels=(),
+    states=(),
+    *,
+    level=120,
+    camera=True,
+    size_hw=(150, 200),
+    dirty=0.2,
+    position=None,
+):
     height, width = size_hw
     frame = Frame(
         "cam-01/a.jpg",
@@ -41,6 +52,7 @@ def view(boxes=(), labels=(), states=(), *, level=120, camera=True, size_hw=(150
         "cam-01",
         datetime(2026, 6, 12, tzinfo=UTC),
         "key",
+        position=position,
     )
     found = Detections(
         np.array(boxes, np.float32).reshape(-1, 4),
@@ -128,6 +140,41 @@ def test_a_container_that_nobody_registered_is_reported():
     (stranger,) = table["waste.container"]
     assert ":unregistered:cam-01:" in stranger.asset
     assert len(table["waste.overflow"]) == 1
+
+
+@settings(max_examples=30)
+@given(st.floats(0.9, 1.1), st.floats(-0.1, 0.1), st.floats(-20, 20), st.floats(-20, 20))
+def test_a_place_stays_the_same_when_the_camera_was_nudged(scale, turn, x, y):
+    still, box = view(), np.array([120, 50, 150, 90], np.float32)
+    affine = np.array([[scale, -turn, x], [turn, scale, y]])
+    # Foot (135, 90) of a picture half the size that outlines were drawn in.
+    foot = affine[:, :2] @ [270, 180] + affine[:, 2]
+    there = np.array([foot[0] / 2 - 15, 0, foot[0] / 2 + 15, foot[1] / 2], np.float32)
+    nudged = replace(still, sight=Sight("seen", affine, 99))
+    assert nudged.place(there)[0] in around(still.place(box)[0])
+
+
+def test_pictures_of_no_camera_are_located_by_exif_where_the_site_wants_it():
+    box = np.array([120, 50, 150, 90], np.float32)
+    here = view(camera=False, position=(-3.35625, 47.72875))
+    place, position = here.place(box)
+    assert ":unregistered:earth:" not in place
+    assert position is None
+    wanted = replace(here, site=SITE.model_copy(update={"locate": "exif"}))
+    place, position = wanted.place(box)
+    assert place == "urn:vigie:t:s:unregistered:earth:-6713.95457"
+    assert position == (-3.35625, 47.72875)
+    (stranger,) = by_quantity(
+        waste.measure(
+            replace(
+                view([AT_HOME], [0], [FULL], camera=False, position=(-3.35625, 47.72875)),
+                site=wanted.site,
+            )
+        )
+    )["waste.container"]
+    assert stranger.position == (-3.35625, 47.72875)
+    nowhere = replace(view(camera=False), site=wanted.site)
+    assert ":unregistered:earth:" not in nowhere.place(box)[0]
 
 
 def test_a_picture_of_no_camera_has_no_registered_containers():

@@ -39,7 +39,7 @@ from training.paste import cut_outs, paste
 from training.recipe import Recipe
 from training.train import freeze, load_imagenet
 
-RECIPE = Recipe("waste", drawn=300)
+RECIPE = Recipe("waste", frozen_stages=3, drawn=300)
 DATA = (
     "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
     "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
@@ -52,7 +52,9 @@ class WasteTask:
 
     def __init__(self, recipe: Recipe, data: Path) -> None:
         self.recipe, self.data = recipe, data
-        self.real = [s.read(recipe.input_px * 5 // 4) for s in read_waste(data, "train")]
+        # What the detector gets is redacted: it must know covers, and training needs no faces.
+        self._redactor = open_redactor(Settings())
+        self.real = [self._redacted(s) for s in self._read("train")]
         self._pieces = cut_outs(self.real)
         self.network = Network(
             Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS, input_px=recipe.input_px)
@@ -70,7 +72,7 @@ class WasteTask:
 
     def draw(self) -> list[Sample]:
         """Drawn streets."""
-        return draw_waste(self.recipe.drawn, self.recipe.seed)
+        return [self._redacted(s) for s in draw_waste(self.recipe.drawn, self.recipe.seed)]
 
     def batches(self, samples: list[Sample], rng: np.random.Generator) -> Iterator[list[Sample]]:
         """Augmented batches; on some pictures more waste lies than was there."""
@@ -96,9 +98,8 @@ class WasteTask:
             recipe=asdict(self.recipe),
         )
         save(network, card, folder)
-        samples = read_waste(self.data, "val")
-        redactor = open_redactor(Settings())
-        scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
+        samples = self._read("val")
+        scored = score(samples, self._redactor, Runtime(self.recipe.name, folder=folder))
         calibration, cuts = {"state": (temperature(*states_of(scored)), 0.0)}, {}
         for index, fact in enumerate(architecture.image_names):
             p, truth = facts_of(scored, fact, index)
@@ -110,7 +111,7 @@ class WasteTask:
         best = {n: best_threshold(scored, i) for i, n in enumerate(architecture.names)}
         card = replace(card, min_score=best | cuts, calibration=calibration)
         save(network, card, folder)
-        scored = score(samples, redactor, Runtime(self.recipe.name, folder=folder))
+        scored = score(samples, self._redactor, Runtime(self.recipe.name, folder=folder))
         bad = [architecture.state_names.index(name) for name in WASTE_BAD]
         table = figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
         metrics = {
@@ -119,6 +120,12 @@ class WasteTask:
             for figure, (value, low, high, count) in row.items()
         }
         return save(network, replace(card, metrics=metrics), folder)
+
+    def _read(self, split: str) -> list[Sample]:
+        return [s for s in read_waste(self.data, split) if s.source not in self.recipe.without]
+
+    def _redacted(self, sample: Sample) -> Sample:
+        return sample.redacted(self._redactor, self.recipe.input_px * 5 // 4)
 
 
 def open_task(recipe: Recipe, data: Path, folder: Path) -> WasteTask:
