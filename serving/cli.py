@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from models.card import SHIPPED
 from models.errors import VigieError
 from services.settings import Settings
 from serving.audit_cli import audit, quarantine
@@ -439,6 +440,10 @@ def train(
         Path, typer.Option(help="Checkpoints, weights and card; resumed where it stopped.")
     ] = Path("build/train"),
     epochs: Annotated[int | None, typer.Option(help="Fewer epochs, for a trial.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a source of the data out, to measure on a place never seen."),
+    ] = None,
     device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
 ) -> None:
     """Train a detector, choose its thresholds on validation, write weights and card.
@@ -446,6 +451,8 @@ def train(
     vigie train waste --data data/waste
 
     vigie train privacy --data data
+
+    vigie train waste --data data/waste --without amsterdam --folder build/elsewhere
     """
     from training.run import train_and_evaluate  # noqa: PLC0415
 
@@ -454,6 +461,7 @@ def train(
         data,
         folder / name,
         epochs=epochs,
+        without=without or (),
         device=device,
         progress=out.print,
     )
@@ -468,17 +476,28 @@ def evaluate(
     batch: Annotated[
         str | None, typer.Option(help="Score what this batch found instead of running anew.")
     ] = None,
+    weights: Annotated[
+        Path, typer.Option(help="Folder of the weights and their card; those that ship by default.")
+    ] = SHIPPED,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with figures, curves and the worst errors.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a detector with bootstrap intervals, by source, day and night.
 
-    vigie evaluate waste --data data/waste
+    vigie evaluate waste --data data/waste --report build/waste.html
+
+    vigie evaluate waste --data data/waste --weights build/train/waste
 
     vigie evaluate waste --data data/waste --batch 3fa2
     """
-    from serving.evaluation import evaluate_detector  # noqa: PLC0415
+    from serving.evaluation import evaluate_detector, write_evaluation  # noqa: PLC0415
 
-    figures = evaluate_detector(name, data, split, batch, Settings())
+    evaluation = evaluate_detector(name, data, split, Settings(), batch=batch, folder=weights)
+    if report is not None:
+        write_evaluation(report, evaluation)
+    figures = evaluation.figures
     if as_json:
         _say(figures, True, "")
         return

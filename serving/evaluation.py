@@ -1,10 +1,14 @@
-"""Score a shipped detector, or what a batch found, against a labelled data folder."""
+"""Score a detector, or what a batch found, against a labelled data folder."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from models.card import read_card
+from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
 from models.errors import BatchError
 from models.runtime import Runtime
@@ -12,32 +16,65 @@ from services.catalog import Catalog
 from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
+from serving.page import render, small, write_page
 from training.dataset import WASTE_BAD, read_waste
-from training.evaluate import Figure, Scored, figures, score
+from training.evaluate import Figure, Scored, calibration, facts_of, figures, score, states_of
+from training.mistakes import Mistake, mistakes
 from training.privacy import figures as privacy
+
+_SHOWN = 12  # of each kind of mistake
+_ORDER = ("overlooked", "alarm", "state_overlooked", "state_alarm", "missed", "invented")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+        figures: group → figure → value, low, high, n.
+        card: of the weights.
+        split: of the data.
+        scored: the pictures; empty for the privacy network, whose errors cannot be shown.
+    """
+
+    figures: dict[str, dict[str, Figure]]
+    card: Card
+    split: str
+    scored: Sequence[Scored] = ()
 
 
 def evaluate_detector(
-    name: str, data: Path, split: str, batch: str | None, settings: Settings
-) -> dict[str, dict[str, Figure]]:
-    """Figures by group: value, low, high, n.
+    name: str,
+    data: Path,
+    split: str,
+    settings: Settings,
+    *,
+    batch: str | None = None,
+    folder: Path = SHIPPED,
+) -> Evaluation:
+    """Figures by group, and the pictures behind them.
 
     Args:
         name: detector.
         data: its data folder.
         split: val, or test once at the end.
-        batch: score the recorded detections of this batch, matched by file name, instead.
         settings: where the catalog is.
+        batch: score the recorded detections of this batch, matched by file name, instead.
+        folder: of the weights.
 
     Raises:
         BatchError: the batch holds none of the split's images.
+        BadWeights: missing or damaged weights.
     """
+    card = read_card(name, folder)
     if name == "privacy":
-        return _privacy(data, split, settings)
-    card = read_card(name)
+        redactor = open_redactor(settings)
+        looks = privacy.look(data, split, redactor.find)
+        thresholds = dict.fromkeys(("face", "plate"), 0.0)
+        return Evaluation(privacy.figures(looks, thresholds), card, split)
     samples = read_waste(data, split)
     if batch is None:
-        runtime = Runtime(name, cache=settings.cache, precision=settings.precision)
+        runtime = Runtime(name, folder=folder, cache=settings.cache, precision=settings.precision)
         scored = score(samples, open_redactor(settings), runtime)
     else:
         catalog = Catalog(settings.catalog_url)
@@ -53,16 +90,14 @@ def evaluate_detector(
         ]
         if not scored:
             raise BatchError(f"batch {batch} holds none of the images of {data} {split}")
-    architecture = card.architecture
-    bad = [i for i, state in enumerate(architecture.state_names) if state in WASTE_BAD]
-    return figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
+    return Evaluation(figures(scored, *_asked(card)), card, split, scored)
 
 
-def _privacy(data: Path, split: str, settings: Settings) -> dict[str, dict[str, Figure]]:
-    """Recall of faces and plates, and the falsely covered area, at the shipped thresholds."""
-    redactor = open_redactor(settings)
-    looks = privacy.look(data, split, redactor.find)
-    return privacy.figures(looks, dict.fromkeys(("face", "plate"), 0.0))
+def _asked(card: Card) -> tuple[Sequence[str], Sequence[str], dict[str, float], list[int]]:
+    """What `figures` and `mistakes` ask about: classes, facts, thresholds, bad states."""
+    it = card.architecture
+    bad = [i for i, state in enumerate(it.state_names) if state in WASTE_BAD]
+    return it.names, it.image_names, dict(card.min_score), bad
 
 
 def _found(outcome: Outcome, names: tuple[str, ...]) -> Detections:
@@ -75,3 +110,74 @@ def _found(outcome: Outcome, names: tuple[str, ...]) -> Detections:
         (outcome.height, outcome.width),
         image_scores=outcome.facts,
     )
+
+
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Write a page with figures, calibration curves and the worst mistakes, on redacted pictures.
+
+    Raises:
+        BadConfiguration: the file cannot be written.
+    """
+    card, scored = evaluation.card, evaluation.scored
+    html = render(
+        "evaluation.html.j2",
+        model=card.model,
+        split=evaluation.split,
+        images=len(scored),
+        figures=evaluation.figures,
+        curves=list(_curves(evaluation)),
+        gallery=list(_gallery(mistakes(scored, *_asked(card)), card)),
+    )
+    write_page(path, html)
+
+
+def _curves(evaluation: Evaluation) -> Iterator[tuple[str, list[tuple[float, float, int]]]]:
+    names, facts, _, bad = _asked(evaluation.card)
+    for index, fact in enumerate(facts if evaluation.scored else ()):
+        said, truth = facts_of(evaluation.scored, fact, index)
+        yield fact, calibration(truth, said)
+    if bad and evaluation.scored:
+        states, truths = states_of(evaluation.scored)
+        yield f"{names[0]}, state", calibration(np.isin(truths, bad), states[:, bad].sum(1))
+
+
+def _gallery(
+    found: list[Mistake], card: Card
+) -> Iterator[tuple[str, str, int, list[dict[str, Any]]]]:
+    def kind(mistake: Mistake) -> tuple[int, str]:
+        return _ORDER.index(mistake.kind), mistake.what
+
+    # Sorting is stable: within a kind the worst stay first.
+    for (order, what), same in groupby(sorted(found, key=kind), kind):
+        all_of_it = list(same)
+        shown = [_shown(m, card) for m in all_of_it[:_SHOWN] if m.image.encoded]
+        yield _ORDER[order], what, len(all_of_it), shown
+
+
+def _shown(mistake: Mistake, card: Card) -> dict[str, Any]:
+    image, sample = mistake.image, mistake.image.sample
+    names = card.architecture.names
+    boxes = [
+        ("true", box.tolist(), names[label])
+        for box, label in zip(sample.boxes, sample.labels, strict=True)
+    ]
+    boxes += [
+        ("waste" if names[label] == "waste" else "clean", box.tolist(), f"{names[label]} {s:.2f}")
+        for box, label, s in zip(
+            image.found.boxes, image.found.labels, image.found.scores, strict=True
+        )
+        if s >= card.min_score[names[label]]
+    ]
+    if mistake.box is not None:
+        boxes.append(("overflow", mistake.box.tolist(), mistake.kind))
+    height, width = image.found.size_hw
+    return {
+        "name": sample.path.name if sample.path else sample.source,
+        "source": sample.source,
+        "night": image.night,
+        "by": mistake.by,
+        "width": width,
+        "height": height,
+        "jpeg": small(image.encoded),
+        "boxes": boxes,
+    }

@@ -1,25 +1,22 @@
 """The batch report: one self-contained HTML file, in French and English."""
 
-import base64
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from models.errors import BadConfiguration, NoSuchObject
+from models.errors import NoSuchObject
 from services.batches import read_manifest
 from services.catalog import Catalog
 from services.events import Event, Observation
 from services.outcome import Outcome
 from services.sites import Site
 from services.storage import Store
+from serving.page import render, small, write_page
 
 _GALLERY = 60  # pictures shown; the rest are counted
-_PICTURE_PX = 720
 _STAGES = ("read", "decode", "redact", "detect", "measure", "write")
 
 
@@ -64,15 +61,9 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
     site = manifest.read_site()
     outcomes = catalog.outcomes(batch)
     events = [event for _, event in catalog.events(batch=batch)]
-    page = Environment(
-        loader=PackageLoader("serving", "templates"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html.j2")
     counts = Counter(o.status for o in outcomes)
-    html = page.render(
+    html = render(
+        "report.html.j2",
         batch=row,
         site=site,
         manifest=manifest,
@@ -88,16 +79,12 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         changes=[
             _change(event, site)
             for event in sorted(events, key=lambda e: (e.time, e.subject))
-            if ".overflow." in event.type
+            if ".waste." in event.type
         ],
         timings=_timings(outcomes),
         dirty=_histogram([o.facts["dirty"] for o in outcomes if "dirty" in o.facts]),
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise BadConfiguration(f"cannot write the report {path}: {error.strerror}") from error
+    write_page(path, html)
 
 
 def _local(time: Any, site: Site) -> str:
@@ -107,7 +94,8 @@ def _local(time: Any, site: Site) -> str:
 def _change(event: Event, site: Site) -> dict[str, Any]:
     return {
         "time": _local(event.time, site),
-        "subject": event.subject.rpartition(":")[2],
+        "subject": event.subject.partition(":unregistered:")[2] or event.subject.rpartition(":")[2],
+        "found": event.type.endswith("found.v1"),
         "started": event.type.endswith("started.v1"),
         "value": event.data["value"],
     }
@@ -125,13 +113,7 @@ def _pictures(outcomes: list[Outcome], store: Store, site: Site) -> list[Picture
             data, _ = store.get("redacted", str(outcome.redacted_key))
         except NoSuchObject:  # purged after its retention; the record stays
             continue
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        assert image is not None
-        scale = min(1.0, _PICTURE_PX / max(image.shape[:2]))
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
-        encoded = base64.b64encode(jpeg.tobytes()).decode()
-        pictures.append(Picture(outcome, encoded, _local(outcome.captured_at, site)))
+        pictures.append(Picture(outcome, small(data), _local(outcome.captured_at, site)))
     return pictures
 
 

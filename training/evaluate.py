@@ -33,11 +33,13 @@ class Scored:
         sample: the truth.
         found: detections, with scores from nearly zero up for a full precision curve.
         night: as labelled, else by how dark the picture is; None where nobody looked.
+        encoded: the redacted JPEG; empty where nobody kept it.
     """
 
     sample: Sample
     found: Detections
     night: bool | None
+    encoded: bytes = b""
 
     def scores_class(self, label: int) -> bool:
         """Whether the labels allow to count this class's hits and misses here."""
@@ -52,7 +54,8 @@ def score(samples: Iterable[Sample], redactor: Redactor, runtime: Runtime) -> li
         redacted = redactor(frame, ())
         found = runtime.detect(redacted.pixels, min_score=0.01)
         dark = float(frame.pixels.mean()) < NIGHT_LEVEL
-        scored.append(Scored(sample, found, dark if sample.night is None else sample.night))
+        night = dark if sample.night is None else sample.night
+        scored.append(Scored(sample, found, night, redacted.encoded))
     return scored
 
 
@@ -157,12 +160,18 @@ def states_of(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], NDArray[np
     return np.array(said, np.float64).reshape(-1, width), np.array(truth, np.int64)
 
 
+def calibration(
+    truth: NDArray[np.bool_], said: NDArray[np.float64]
+) -> list[tuple[float, float, int]]:
+    """Mean of what was said, share that was true, and number, in bins of equal numbers."""
+    bins = np.array_split(np.argsort(said, kind="stable"), _BINS)
+    return [(float(said[b].mean()), float(truth[b].mean()), len(b)) for b in bins if len(b)]
+
+
 def calibration_error(truth: NDArray[np.bool_], said: NDArray[np.float64]) -> float:
     """Expected calibration error over bins of equal numbers (Naeini et al., AAAI 2015)."""
-    order = np.argsort(said, kind="stable")
-    bins = np.array_split(order, _BINS)
-    gaps = [abs(said[b].mean() - truth[b].mean()) * len(b) for b in bins if len(b)]
-    return float(sum(gaps) / max(len(said), 1))
+    gaps = (abs(mean - share) * count for mean, share, count in calibration(truth, said))
+    return sum(gaps) / max(len(said), 1)
 
 
 def temperature(said: NDArray[np.float64], truth: NDArray[np.int64]) -> float:

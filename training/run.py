@@ -1,6 +1,6 @@
 """From a recipe to a shipped record: train, choose thresholds on validation, write the card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ def train_and_evaluate(
     folder: Path,
     *,
     epochs: int | None = None,
+    without: Sequence[str] = (),
     device: str = "cpu",
     progress: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> Card:
@@ -27,7 +28,7 @@ def train_and_evaluate(
         BadConfiguration: the data or the first weights are not there.
     """
     module = plugins.load(tasks, name)
-    recipe = replace(module.RECIPE, epochs=epochs or module.RECIPE.epochs)
+    recipe = replace(module.RECIPE, epochs=epochs or module.RECIPE.epochs, without=tuple(without))
     task = module.open_task(recipe, data, folder)
     network = train(task, recipe, folder, device=device, progress=progress)
     card: Card = task.finish(network.cpu(), folder)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.card import Card
 from models.checkpoint import save
+from models.errors import BadConfiguration
 from models.heatmap import Heat, HeatNetwork
 from models.personal import PersonalData
 from models.redaction import LABELS
@@ -36,7 +37,13 @@ class PrivacyTask:
     """See `training.tasks.Task`."""
 
     def __init__(self, recipe: Recipe, network: HeatNetwork, data: Path, folder: Path) -> None:
-        """Read the data; `folder` keeps what is proposed once."""
+        """Read the data; `folder` keeps what is proposed once.
+
+        Raises:
+            BadConfiguration: the data is not there, or a source is to be left out.
+        """
+        if recipe.without:
+            raise BadConfiguration(f"{recipe.name} is trained on all sources: leave out --without")
         self.recipe, self.network, self.data = recipe, network, data
         freeze(network, recipe.frozen_stages)
         proposals = propose_faces(data, folder / "faces.json")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.card import Architecture, Card
 from models.checkpoint import save
+from models.errors import BadConfiguration
 from models.network import Dense, Network
 from models.runtime import Runtime, points
 from services.opening import open_redactor
@@ -52,6 +53,11 @@ class WasteTask:
 
     def __init__(self, recipe: Recipe, data: Path) -> None:
         self.recipe, self.data = recipe, data
+        sources = {sample.source for sample in read_waste(data, "train")}
+        if unknown := set(recipe.without) - sources:
+            raise BadConfiguration(
+                f"no source {', '.join(sorted(unknown))} in {data}: there are {sorted(sources)}"
+            )
         # What the detector gets is redacted: it must know covers, and training needs no faces.
         self._redactor = open_redactor(Settings())
         self.real = [self._redacted(s) for s in self._read("train")]
