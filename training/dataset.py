@@ -1,7 +1,7 @@
 """Labelled pictures as training samples, honest about what their labels leave out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +81,11 @@ WASTE_NAMES = ("container", "waste")
 WASTE_STATES = ("clean", "minor_litter", "side_waste", "overflow")
 WASTE_BAD = ("side_waste", "overflow")  # the states that need attention
 WASTE_FACTS = ("dirty",)
+_WASTE_SCENES: tuple[Callable[[np.random.Generator], scenes.Scene], ...] = (
+    *[scenes.street] * 3,
+    scenes.recycling_centre,
+    scenes.container_park,
+)
 
 
 def _container_states(
@@ -150,9 +155,13 @@ def read_waste(data: Path, split: str) -> list[Sample]:
 
 
 def draw_waste(count: int, seed: int) -> list[Sample]:
-    """Drawn street scenes as samples; their truth is complete."""
+    """Drawn streets, of five scenes one recycling centre and one container park from above.
+
+    Their truth is complete.
+    """
     samples = []
-    for scene in (scenes.street(np.random.default_rng((seed, i))) for i in range(count)):
+    for i in range(count):
+        scene = _WASTE_SCENES[i % len(_WASTE_SCENES)](np.random.default_rng((seed, i)))
         mine = [i for i, label in enumerate(scene.labels) if label in WASTE_NAMES]
         own = [scene.states[i] for i in mine]
         states = [WASTE_STATES.index(s) if s in WASTE_STATES else -1 for s in own]  # else hidden

@@ -10,7 +10,15 @@ import pytest
 
 from models.errors import BadConfiguration
 from training.privacy.teacher import CenterFace
-from training.scenes import Scene, aerial, cameras, street, town
+from training.scenes import (
+    Scene,
+    aerial,
+    cameras,
+    container_park,
+    recycling_centre,
+    street,
+    town,
+)
 from training.scenes.camera import Camera, floats
 from training.scenes.canvas import OVERSAMPLE, Canvas
 from training.scenes.cars import Car
@@ -55,8 +63,13 @@ def changed(canvas: Canvas, before: int) -> tuple[int, int, int, int]:
 
 @pytest.mark.parametrize(
     "draw",
-    [lambda rng: street(rng, SMALL), lambda rng: aerial(rng, SMALL)],
-    ids=["street", "aerial"],
+    [
+        lambda rng: street(rng, SMALL),
+        lambda rng: recycling_centre(rng, SMALL),
+        lambda rng: aerial(rng, SMALL),
+        lambda rng: container_park(rng, SMALL),
+    ],
+    ids=["street", "recycling centre", "aerial", "container park"],
 )
 def test_the_same_seed_draws_the_same_scene_and_another_seed_another(draw):
     one, again, other = (draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
@@ -90,7 +103,8 @@ def test_boxes_are_the_bounds_of_what_is_seen(seed):
 def test_a_container_s_box_holds_every_pixel_it_changed(kind, angle):
     canvas = Canvas(CAMERA)
     canvas.pixels[:] = 255
-    container = Container(kind, Pose(0.2, 5.0, angle), seed=3)
+    away = 14.0 if kind == "skip" else 5.0
+    container = Container(kind, Pose(0.2, away, angle), seed=3)
     number = canvas.add("container", "clean")
     container.draw(canvas, LIGHT, number, None)
     if kind == "inlet":  # its ground plate is street, and hides nothing
@@ -98,8 +112,8 @@ def test_a_container_s_box_holds_every_pixel_it_changed(kind, angle):
     (box,) = finished(canvas).boxes
     np.testing.assert_allclose(box, changed(canvas, 255), atol=1)
     wide, _, tall = container.size
-    assert box[3] - box[1] == pytest.approx(tall / 5 * CAMERA.focal_px, rel=0.35)
-    assert 0.9 < (box[2] - box[0]) / (wide / 5 * CAMERA.focal_px) < 2
+    assert box[3] - box[1] == pytest.approx(tall / away * CAMERA.focal_px, rel=0.35)
+    assert 0.9 < (box[2] - box[0]) / (wide / away * CAMERA.focal_px) < 2
 
 
 @pytest.mark.parametrize("thing", ["car", "person"])

@@ -1,15 +1,14 @@
-"""Aerial scenes: orthophotos of streets, gardens and parked cars, and the height of it all."""
+"""Aerial scenes: orthophotos of streets, gardens, parked cars, containers, and their heights."""
 
-import cv2
+from collections.abc import Mapping
+
 import numpy as np
-from numpy.typing import NDArray
 
 from training.scenes import overhead
-from training.scenes.camera import Floats, floats
+from training.scenes.camera import floats
 from training.scenes.canvas import extents
 from training.scenes.scene import Scene, Stall
-from training.scenes.survey import Survey, photograph
-from training.scenes.texture import noise
+from training.scenes.survey import Survey, grass, pave, photograph
 
 _STALL_M = (2.5, 5.0)
 _MIN_VISIBLE = 0.2
@@ -31,7 +30,7 @@ def aerial(
     """
     survey = Survey(size_hw, gsd_m, float(rng.uniform(-np.pi, np.pi)))
     reach = float(np.hypot(*size_hw)) * gsd_m / 2
-    _grass(rng, survey)
+    grass(rng, survey)
     road = float(rng.uniform(-0.25, 0.25)) * reach
     half = float(rng.uniform(2.8, 4.2))
     _road(rng, survey, road, half)
@@ -41,6 +40,69 @@ def aerial(
         _houses(rng, survey, road + way * (half + 7), way, reach, park)
     _greenery(rng, survey, road, half, reach, park)
     _traffic(rng, survey, road, half, reach)
+    clean = {i: "clean" for i, label in enumerate(survey.labels) if label == "container"}
+    return _scene(rng, survey, clean, stalls)
+
+
+def container_park(
+    rng: np.random.Generator, size_hw: tuple[int, int] = (512, 512), gsd_m: float = 0.025
+) -> Scene:
+    """Containers and open skips from straight above, waste beside and over them, and dumps.
+
+    Labels are container, waste, car and tree; arguments as of `aerial`. At more than 3 cm a px a
+    bag is a few px.
+    """
+    survey = Survey(size_hw, gsd_m, float(rng.uniform(-np.pi, np.pi)))
+    reach = float(np.hypot(*size_hw)) * gsd_m / 2
+    grass(rng, survey)
+    if rng.random() < 0.8:
+        pave(rng, survey, np.abs(survey.y) < rng.uniform(0.4, 2) * reach, rng.uniform(0.35, 0.62))
+    states: dict[int, str | None] = {}
+    for _ in range(int(rng.integers(1, 3))):
+        _row(rng, survey, reach, states)
+    for label, radius in (("car", 2.6), ("tree", 1.6), ("waste", 0.8)):
+        for _ in range(int(rng.integers(0, 3))):
+            at = float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach))
+            if survey.free(at, radius):
+                shape = {
+                    "car": overhead.car(rng),
+                    "tree": overhead.tree(rng, radius),
+                    "waste": overhead.heap(rng, radius),
+                }[label]
+                survey.put(label, at, 1.3 * radius, shape, float(rng.uniform(0, 6.3)))
+    return _scene(rng, survey, states, {})
+
+
+def _row(
+    rng: np.random.Generator, survey: Survey, reach: float, states: dict[int, str | None]
+) -> None:
+    """A row of containers of one kind, clean or not."""
+    kind = str(rng.choice(list(overhead.CONTAINERS)))
+    wide, deep, tall = overhead.CONTAINERS[kind]
+    x, y = float(rng.uniform(-0.8, 0.2)) * reach, float(rng.uniform(-0.5, 0.5)) * reach
+    for _ in range(int(rng.integers(1, 5))):
+        at = x + wide / 2, y + float(rng.normal(0, 0.1))
+        x += wide + float(rng.uniform(0.1, 0.8))
+        if not survey.free(at, max(wide, deep) / 2):
+            continue
+        turn = float(rng.normal(0, 0.05))
+        number = survey.put("container", at, wide, overhead.container(rng, kind), turn)
+        state = str(rng.choice(["clean", "side_waste", "overflow"], p=[0.55, 0.27, 0.18]))
+        states[number] = state
+        if state == "overflow":
+            survey.put("waste", at, wide, overhead.heap(rng, 0.35 * deep, tall + 0.2))
+        elif state == "side_waste":
+            side = float(rng.choice([-1, 1]))
+            beside = at[0] + float(rng.uniform(-0.4, 0.4)) * wide, at[1] + side * (deep / 2 + 0.5)
+            survey.put("waste", beside, 1.6, overhead.heap(rng, float(rng.uniform(0.25, 0.7))))
+
+
+def _scene(
+    rng: np.random.Generator,
+    survey: Survey,
+    states: Mapping[int, str | None],
+    stalls: dict[str, Stall],
+) -> Scene:
     pixels = photograph(rng, survey)
     counts, boxes = extents(survey.owner, len(survey.labels))
     sides = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=1e9)
@@ -52,9 +114,9 @@ def aerial(
         pixels=pixels,
         boxes=boxes[kept],
         labels=tuple(survey.labels[i] for i in kept),
-        states=tuple("clean" if survey.labels[i] == "container" else None for i in kept),
+        states=tuple(states.get(int(i)) for i in kept),
         ids=(None,) * len(kept),
-        dirty=False,
+        dirty="waste" in {survey.labels[i] for i in kept},
         owner=renumber[survey.owner],
         night=False,
         height_m=survey.height,
@@ -62,42 +124,10 @@ def aerial(
     )
 
 
-def _field(rng: np.random.Generator, survey: Survey, slope: float) -> Floats:
-    """Noise over the whole picture, the same size on the ground whatever the resolution."""
-    height, width = survey.height.shape
-    scale = survey.gsd_m / 0.2
-    rows, columns = max(2, round(height * scale)), max(2, round(width * scale))
-    return np.asarray(cv2.resize(noise(rng, rows, columns, slope), (width, height)), np.float32)
-
-
-def _grass(rng: np.random.Generator, survey: Survey) -> None:
-    slow, fine = (
-        _field(rng, survey, 1.6),
-        noise(rng, survey.height.shape[0], survey.height.shape[1], 0.4),
-    )
-    lush = np.clip(0.5 + 0.35 * slow, 0, 1)[..., None]
-    survey.colour[...] = floats([0.47, 0.44, 0.29]) * (1 - lush) + floats([0.30, 0.39, 0.20]) * lush
-    survey.colour *= (1 + 0.07 * fine + 0.05 * _field(rng, survey, 1.1))[..., None]
-    survey.height[...] = np.clip(0.07 + 0.05 * slow + 0.02 * fine, 0.01, 0.3)
-    meadow = _field(rng, survey, 1.7) > 1.0
-    survey.height[meadow] = np.clip(0.55 + 0.12 * fine[meadow], 0.3, 0.8)
-    survey.colour[meadow] *= (1.06 + 0.13 * fine[meadow])[..., None] * floats([1.05, 1.0, 0.85])
-
-
-def _pave(rng: np.random.Generator, survey: Survey, where: NDArray[np.bool_], grey: float) -> None:
-    tone = grey * (
-        1
-        + 0.05 * noise(rng, survey.height.shape[0], survey.height.shape[1], 0.3)
-        + 0.06 * _field(rng, survey, 1.5)
-    )
-    survey.lay(where, floats(tone[..., None] * floats([1.0, 1.0, 1.01])))
-    survey.height[where] = 0.0
-
-
 def _road(rng: np.random.Generator, survey: Survey, road: float, half: float) -> None:
     away = np.abs(survey.y - road)
-    _pave(rng, survey, away < half + 2.2, 0.60)
-    _pave(rng, survey, away < half, float(rng.uniform(0.36, 0.46)))
+    pave(rng, survey, away < half + 2.2, 0.60)
+    pave(rng, survey, away < half, float(rng.uniform(0.36, 0.46)))
     dashes = (away < 0.09) & (np.mod(survey.x, 6) < 3)
     survey.colour[dashes] = 0.82
     for x in rng.uniform(-40, 40, 2):
@@ -121,7 +151,7 @@ def _car_park(
         & (survey.y > near - 0.5)
         & (survey.y < far + 0.5)
     )
-    _pave(rng, survey, paved, 0.42)
+    pave(rng, survey, paved, 0.42)
     stalls = {}
     share = rng.uniform(0.3, 0.85)
     height, width = survey.height.shape
@@ -231,4 +261,6 @@ def _traffic(
             )
             x += float(rng.uniform(7, 40))
     for x in rng.uniform(-0.6, 0.6, 3) * reach:
-        survey.put("container", (float(x), road + half + 1.0), 1.3, overhead.container())
+        survey.put(
+            "container", (float(x), road + half + 1.0), 1.3, overhead.container(rng, "metal")
+        )

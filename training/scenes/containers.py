@@ -1,4 +1,4 @@
-"""Street waste containers: what towns put out, closed, ajar or bursting."""
+"""Waste containers: what towns put out, closed, ajar or bursting, and open skips."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from training.scenes import texture
+from training.scenes import skip, texture
 from training.scenes.camera import floats
 from training.scenes.canvas import Canvas
 from training.scenes.container_parts import (
@@ -244,4 +244,5 @@ KINDS: dict[str, tuple[tuple[float, float, float], Callable[[Builder, int | None
     "inlet": ((0.9, 0.82, 1.28), _inlet),
     "igloo": ((1.56, 1.56, 1.68), _igloo),
     "litter": ((0.54, 0.54, 1.08), _litter_bin),
+    "skip": (skip.SIZE_M, skip.draw),
 }

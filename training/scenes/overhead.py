@@ -97,13 +97,89 @@ def hedge(rng: np.random.Generator, long: float) -> Shape:
     return shape
 
 
-def container() -> Shape:
-    """A metal container with a pitched lid."""
-    green = floats([0.16, 0.34, 0.20])
+CONTAINERS: dict[str, tuple[float, float, float]] = {
+    "metal": (1.9, 1.4, 1.62),
+    "bin4": (1.37, 1.05, 1.22),
+    "bin2": (0.58, 0.72, 1.04),
+    "igloo": (1.56, 1.56, 1.68),
+    "skip": (5.6, 2.4, 2.1),
+}
+"""Kinds of containers: wide, deep and tall in metres."""
+
+_BODIES: tuple[Colour, ...] = (
+    (41, 87, 51),
+    (88, 128, 72),
+    (62, 68, 72),
+    (34, 92, 168),
+    (226, 190, 50),
+    (150, 58, 44),
+)
+
+
+_WASTE: tuple[Colour, ...] = (
+    (30, 30, 34),
+    (226, 226, 222),
+    (52, 88, 176),
+    (184, 142, 98),
+    (196, 202, 204),
+    (150, 108, 70),
+    (190, 44, 52),
+)
+
+
+def container(rng: np.random.Generator, kind: str) -> Shape:
+    """A container: pitched lid, dome of a bottle bank, or a skip open to what lies in it."""
+    wide, deep, high = CONTAINERS[kind]
+    green = (41, 87, 51), (88, 128, 72)
+    colours = green if kind == "metal" else _BODIES
+    paint = floats(colours[rng.integers(len(colours))]) / 255
+    level, seed = float(rng.uniform(0.3, 1.2)), int(rng.integers(2**31))
 
     def shape(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        inside = (np.abs(x) < 0.95) & (np.abs(y) < 0.7)
-        tall = np.where(inside, 1.62 - 0.35 * np.abs(y), 0)
-        return floats(tall), np.broadcast_to(green, (*x.shape, 3))
+        inside = (np.abs(x) < wide / 2) & (np.abs(y) < deep / 2)
+        colour = np.broadcast_to(paint, (*x.shape, 3))
+        tall = high - 0.35 * np.abs(y)
+        if kind == "igloo":
+            away = np.hypot(x, y) / (wide / 2)
+            inside, tall = away < 1, high * (0.6 + 0.4 * np.sqrt(np.clip(1 - away**2, 0, 1)))
+        elif kind == "skip":
+            open_top = (np.abs(x) < wide / 2 - 0.12) & (np.abs(y) < deep / 2 - 0.12)
+            lumps = noise(np.random.default_rng(seed), x.shape[0], x.shape[1], 0.8)
+            tall = np.where(open_top, high - level + 0.1 * lumps, high)
+            fill = floats([0.46, 0.42, 0.36]) * (1 + 0.3 * lumps)[..., None]
+            colour = np.where(open_top[..., None], fill, colour)
+        return floats(np.where(inside, np.maximum(tall, 0.1), 0)), floats(colour)
+
+    return shape
+
+
+def heap(rng: np.random.Generator, spread_m: float, base_m: float = 0.0) -> Shape:
+    """Bags, cartons and scraps, one or many, on the ground or on what is `base_m` high."""
+    pieces = []
+    for _ in range(int(rng.integers(3, 16))):
+        at = rng.normal(0, spread_m, 2)
+        round_one = rng.random() < 0.6
+        size = rng.uniform(0.18, 0.4) if round_one else rng.uniform(0.12, 0.45)
+        tone = _WASTE[int(rng.integers(len(_WASTE)))]
+        pieces.append((at, round_one, float(size), float(rng.uniform(0, 3.14)), floats(tone) / 255))
+    seed = int(rng.integers(2**31))
+
+    def shape(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        tall, colours = np.zeros(x.shape, np.float32), np.zeros((*x.shape, 3), np.float32)
+        creases = noise(np.random.default_rng(seed), x.shape[0], x.shape[1], 0.7)
+        for (left, top), round_one, size, turn, tone in pieces:
+            dx, dy = x - left, y - top
+            u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+            away = (
+                np.hypot(u, v * 1.2) / size
+                if round_one
+                else np.maximum(abs(u), 1.4 * abs(v)) / size
+            )
+            dome = np.sqrt(np.clip(1 - away**2, 0, 1)) if round_one else 1.0
+            own = np.where(away < 1, base_m + 0.03 + size * (0.9 * dome + 0.08 * creases), 0)
+            above = own > tall
+            tall[above] = own[above]
+            colours[above] = (tone * (1 + 0.2 * creases)[..., None])[above]
+        return floats(np.maximum(tall, 0)), colours
 
     return shape

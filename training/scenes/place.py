@@ -88,6 +88,42 @@ def random_place(rng: np.random.Generator, size_hw: tuple[int, int], count: int)
     )
 
 
+def random_centre(rng: np.random.Generator, size_hw: tuple[int, int], count: int) -> Place:
+    """A row of `count` open skips at a recycling centre, seen from a mast or from the ramp."""
+    away, height_m = float(rng.uniform(9, 17)), float(rng.uniform(3.2, 6.5))
+    camera = Camera(
+        size_hw,
+        focal_px=size_hw[1] * float(rng.uniform(0.75, 1.1)),
+        height_m=height_m,
+        pitch=float(np.arctan2(height_m - 1.2, away) + rng.uniform(-0.08, 0.06)),
+        yaw=float(np.clip(rng.normal(0, 0.25), -0.5, 0.5)),
+        roll=float(rng.normal(0, 0.01)),
+    )
+    upright = rng.random() < 0.5  # their narrow sides to the camera
+    wide, deep, _ = KINDS["skip"][0]
+    step = (deep if upright else wide) + float(rng.uniform(0.4, 1.6))
+    middle = away * np.tan(camera.yaw)
+    stand = []
+    for k in range(count):
+        angle = (np.pi / 2 if upright else 0.0) + float(rng.normal(0, 0.04))
+        pose = Pose(float(middle + (k - (count - 1) / 2) * step), away, angle)
+        stand.append(Container("skip", pose, int(rng.integers(2**31))))
+    behind = away + float(rng.uniform(5, 14))
+    ground = str(rng.choice(["asphalt", "slabs"]))
+    return Place(
+        camera,
+        [Band(-40, behind + 0.1, ground), Band(behind + 0.1, 150, "grass")],
+        _front(rng, behind),
+        [],
+        [],
+        [],
+        stand,
+        away + deep,
+        behind,
+        seed=int(rng.integers(2**31)),
+    )
+
+
 def _bands(rng: np.random.Generator, kerb: float, facade_t: float, lane: bool) -> list[Band]:
     road = str(rng.choice(["asphalt", "asphalt", "setts", "bricks"], p=[0.45, 0.25, 0.15, 0.15]))
     walk = str(rng.choice(["slabs", "flags", "asphalt", "bricks"]))

@@ -14,7 +14,13 @@ from training.scenes.cars import Car
 from training.scenes.containers import Container
 from training.scenes.optics import Moment, develop
 from training.scenes.people import Person
-from training.scenes.place import Place, random_cars, random_people, random_place
+from training.scenes.place import (
+    Place,
+    random_cars,
+    random_centre,
+    random_people,
+    random_place,
+)
 from training.scenes.scene import Scene, Stall
 from training.scenes.solids import UP, Light, Pose, Shadows
 
@@ -61,14 +67,29 @@ def street(
     if containers is None:
         containers = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.35, 0.2, 0.1]))
     place = random_place(rng, size_hw, containers)
-    states = [state or str(rng.choice(STATES, p=_SHARES)) for _ in place.containers]
+    states, seeds = _states(rng, len(place.containers), state)
     happening = Happening(
         states,
-        [int(v) for v in rng.integers(0, 2**31, len(states))],
+        seeds,
         random_cars(rng, place, int(rng.integers(0, 4)) if cars is None else cars),
         random_people(rng, place, int(rng.integers(0, 4)) if people is None else people),
     )
     return compose(place, happening, Moment.random(rng, night), rng)
+
+
+def recycling_centre(
+    rng: np.random.Generator, size_hw: tuple[int, int] = (600, 800), *, night: bool = False
+) -> Scene:
+    """Open skips at a recycling centre, some heaped over the rim; arguments as of `street`."""
+    place = random_centre(rng, size_hw, int(rng.integers(1, 5)))
+    happening = Happening(*_states(rng, len(place.containers), None), [], [])
+    return compose(place, happening, Moment.random(rng, night), rng)
+
+
+def _states(rng: np.random.Generator, count: int, state: str | None) -> tuple[list[str], list[int]]:
+    """The state of each container, and the seed of what lies in and around it."""
+    states = [state or str(rng.choice(STATES, p=_SHARES)) for _ in range(count)]
+    return states, [int(v) for v in rng.integers(0, 2**31, count)]
 
 
 def compose(place: Place, happening: Happening, moment: Moment, rng: np.random.Generator) -> Scene:

@@ -47,14 +47,23 @@ class Survey:
         owner = int(self.owner[y, x])
         return owner >= 0 and self.labels[owner] == "building"
 
+    def free(self, at: tuple[float, float], radius_m: float) -> bool:
+        """Whether nothing that was put here stands within a radius of a point of the street."""
+        x, y = self.to_px(floats([at]))[0]
+        reach = radius_m / self.gsd_m
+        height, width = self.height.shape
+        x1, x2 = (int(np.clip(v, 0, width)) for v in (x - reach, x + reach))
+        y1, y2 = (int(np.clip(v, 0, height)) for v in (y - reach, y + reach))
+        return bool((self.owner[y1:y2, x1:x2] < 0).all())
+
     def lay(self, where: NDArray[np.bool_], colours: Floats) -> None:
         """Cover flat ground."""
         self.colour[where] = colours[where]
 
     def put(
         self, label: str, at: tuple[float, float], reach_m: float, shape: Shape, turn: float = 0
-    ) -> None:
-        """Stand an object on the ground.
+    ) -> int:
+        """Stand an object on the ground, or on what stands there; gives its number.
 
         Args:
             label: its class.
@@ -72,7 +81,7 @@ class Survey:
         x1, x2 = (int(np.clip(v, 0, width)) for v in (x - reach, x + reach + 1))
         y1, y2 = (int(np.clip(v, 0, height)) for v in (y - reach, y + reach + 1))
         if x1 >= x2 or y1 >= y2:
-            return
+            return len(self.labels) - 1
         here = np.s_[y1:y2, x1:x2]
         dx, dy = self.x[here] - at[0], self.y[here] - at[1]
         cos, sin = np.cos(turn), np.sin(turn)
@@ -82,6 +91,43 @@ class Survey:
         self.height[here][above] = tall[above]
         self.colour[here][above] = colours[above]
         self.owner[here][above] = len(self.labels) - 1
+        return len(self.labels) - 1
+
+
+def _field(rng: np.random.Generator, survey: Survey, slope: float) -> Floats:
+    """Noise over the whole picture, the same size on the ground whatever the resolution."""
+    height, width = survey.height.shape
+    scale = survey.gsd_m / 0.2
+    rows, columns = max(2, round(height * scale)), max(2, round(width * scale))
+    return np.asarray(
+        cv2.resize(texture.noise(rng, rows, columns, slope), (width, height)), np.float32
+    )
+
+
+def grass(rng: np.random.Generator, survey: Survey) -> None:
+    """Lawn and rough meadow everywhere."""
+    slow, fine = (
+        _field(rng, survey, 1.6),
+        texture.noise(rng, survey.height.shape[0], survey.height.shape[1], 0.4),
+    )
+    lush = np.clip(0.5 + 0.35 * slow, 0, 1)[..., None]
+    survey.colour[...] = floats([0.47, 0.44, 0.29]) * (1 - lush) + floats([0.30, 0.39, 0.20]) * lush
+    survey.colour *= (1 + 0.07 * fine + 0.05 * _field(rng, survey, 1.1))[..., None]
+    survey.height[...] = np.clip(0.07 + 0.05 * slow + 0.02 * fine, 0.01, 0.3)
+    meadow = _field(rng, survey, 1.7) > 1.0
+    survey.height[meadow] = np.clip(0.55 + 0.12 * fine[meadow], 0.3, 0.8)
+    survey.colour[meadow] *= (1.06 + 0.13 * fine[meadow])[..., None] * floats([1.05, 1.0, 0.85])
+
+
+def pave(rng: np.random.Generator, survey: Survey, where: NDArray[np.bool_], grey: float) -> None:
+    """Flat ground of one grey where `where` (H, W) is true."""
+    tone = grey * (
+        1
+        + 0.05 * texture.noise(rng, survey.height.shape[0], survey.height.shape[1], 0.3)
+        + 0.06 * _field(rng, survey, 1.5)
+    )
+    survey.lay(where, floats(tone[..., None] * floats([1.0, 1.0, 1.01])))
+    survey.height[where] = 0.0
 
 
 def photograph(rng: np.random.Generator, survey: Survey) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ from training.paste import cut_outs, paste
 from training.recipe import Recipe
 from training.train import freeze, load_imagenet
 
-RECIPE = Recipe("waste", frozen_stages=3, drawn=300)
+RECIPE = Recipe("waste", frozen_stages=3, drawn=400)
 DATA = (
     "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
     "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
