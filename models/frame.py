@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -17,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models import capture
 from models.errors import BadImage
+from models.ground import GEO_TAGS, Ground, read_ground
 from models.jpeg import APP1, APP14, SOS, jpeg_segments
 
 TimeSource = capture.TimeSource
@@ -37,14 +39,6 @@ _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 _MAX_SCANS = 100  # a progressive file of a few kB may ask for thousands of passes over all pixels
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where pixels lie on Earth: affine px → CRS units (a, b, c, d, e, f) and its CRS."""
-
-    affine: tuple[float, float, float, float, float, float]
-    crs: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One still picture, personal data included: never leaves the process before redaction.
@@ -57,6 +51,7 @@ class Frame:
         time_source: where `captured_at` comes from.
         ground: georeference, or None.
         position: where EXIF says that it was taken, coarse (`models.capture.read_position`).
+        gsd_m: metres of ground that a px shows in a picture from straight above; None for others.
     """
 
     key: str
@@ -66,6 +61,7 @@ class Frame:
     time_source: TimeSource
     ground: Ground | None = None
     position: Position | None = None
+    gsd_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +99,7 @@ def decode(
     stored_at: datetime,
     key_time: datetime | None = None,
     zone: tzinfo = UTC,
+    gsd_m: float | None = None,
     limits: Limits | None = None,
 ) -> Frame:
     """Decode a JPEG, PNG, WebP or TIFF still; what it is, its bytes say, never its name.
@@ -121,6 +118,7 @@ def decode(
         stored_at: aware time at which the object was stored.
         key_time: aware time that the key holds, or None.
         zone: the camera's time zone, for times without an offset.
+        gsd_m: of a picture from straight above; what a GeoTIFF says of itself comes first.
         limits: `Limits()` when None.
 
     Raises:
@@ -134,17 +132,25 @@ def decode(
     if len(data) > limits.max_bytes:
         raise BadImage("too_many_bytes", f"{len(data)} bytes")
     try:
-        pixels, tags, exif = _decode_any(data, limits)
+        pixels, tags, exif, ground = _decode_any(data, limits)
     except MemoryError as error:
         raise BadImage("out_of_memory") from error
     pixels = np.ascontiguousarray(pixels)
     pixels.setflags(write=False)
     captured_at, time_source = capture.time_of(tags, key_time, zone, stored_at)
     position = capture.read_position(exif, tags)
-    return Frame(key, pixels, source, captured_at, time_source, position=position)
+    if ground is not None:
+        gsd_m = ground.gsd_m(pixels.shape[:2])
+    return Frame(key, pixels, source, captured_at, time_source, ground, position, gsd_m)
 
 
-_Decoded = tuple[NDArray[np.uint8], capture.Tags, bytes]  # pixels, EXIF tags, what they lie in
+class _Decoded(NamedTuple):
+    """Pixels, EXIF tags, the bytes that they lie in, the georeference."""
+
+    pixels: NDArray[np.uint8]
+    tags: capture.Tags
+    exif: bytes
+    ground: Ground | None = None
 
 
 def _decode_any(data: bytes, limits: Limits) -> _Decoded:
@@ -184,7 +190,7 @@ def _decode_jpeg(data: bytes, limits: Limits) -> _Decoded:
     except ValueError as error:
         raise BadImage(_reason(error)) from error
     tags = capture.read_tags(exif)
-    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif
+    return _Decoded(_oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif)
 
 
 def _decode_pillow(data: bytes, plugin: type[ImageFile], limits: Limits) -> _Decoded:
@@ -201,15 +207,20 @@ def _decode_pillow(data: bytes, plugin: type[ImageFile], limits: Limits) -> _Dec
             PngImageFile(BytesIO(data)).verify()  # loading alone skips the checksums of pixels
         image.load()
         pixels = _rgb(image)
+        tiff = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+        geo = {tag: tiff.get(tag) for tag in GEO_TAGS}
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # on hostile input Pillow raises whatever its parsers trip over
         raise BadImage(_reason(error), type(error).__name__) from error
     if plugin is TiffImageFile:
-        return pixels, tags, data  # Pillow turns TIFF upright itself
+        # Pillow turns TIFF upright itself, which its georeference does not know.
+        turned = tags.get(capture.ORIENTATION, 1) != 1
+        ground = None if turned else read_ground(geo, pixels.shape[:2])
+        return _Decoded(pixels, tags, data, ground)
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     tags = capture.read_tags(exif)
-    return _oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif
+    return _Decoded(_oriented(pixels, tags.get(capture.ORIENTATION)), tags, exif)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.bare import verify_bare
 from models.cover import PAINT, cover
 from models.errors import BadConfiguration, RedactionFailed
-from models.frame import Frame, Ground, Position, TimeSource
+from models.frame import Frame, Position, TimeSource
+from models.ground import Ground
 from models.lossless import require as require_lossless
 from models.lossless import splice
 from models.plan import GEOMETRY, PRIVATE_ZONE, Box, Plan, Polygon, Region, Style, plan_of
@@ -65,7 +66,7 @@ class RedactedFrame:
     """A still picture without personal data. Made by `redact` alone.
 
     Attributes:
-        key, source, captured_at, time_source, ground, position: as in the original `Frame`.
+        key, source, captured_at, time_source, ground, position, gsd_m: as in the original `Frame`.
         pixels: uint8 (H, W, 3) RGB, read-only.
         regions: the areas covered, margin included, within the picture.
         redactor: name@digest of what located and covered them.
@@ -90,6 +91,7 @@ class RedactedFrame:
     digest: str
     lossless: bool
     position: Position | None = None
+    gsd_m: float | None = None
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
@@ -287,5 +289,6 @@ def _redacted(
         digest=hashlib.sha256(encoded).hexdigest(),
         lossless=spliced is not None,
         position=frame.position,
+        gsd_m=frame.gsd_m,
         seal=_SEAL,
     )

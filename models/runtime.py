@@ -1,5 +1,6 @@
 """From the network's raw output on one image to detections."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
 
 _NMS_IOU = 0.6
+_OVERLAP = 0.45  # of a square and the next, in squares
+_AT_BORDER_PX = 3
 _MAX_DETECTIONS = 300
 
 
@@ -114,6 +117,58 @@ class Runtime:
             architecture.state_names,
             facts,
         )
+
+    def detect_tiled(self, pixels: NDArray[np.uint8], scale: float) -> Detections:
+        """Objects in a large image, looked at in squares of the network's own size.
+
+        What the border of a square cuts is left to the next one, which holds it whole if its sides
+        are under `_OVERLAP` of a square. A fact is as true as in the square where it is truest.
+
+        Args:
+            pixels: uint8 (H, W, 3) RGB.
+            scale: at which objects have the size that the network knows.
+
+        Raises:
+            BadWeights: the network gave a number that is not finite.
+        """
+        height, width = pixels.shape[:2]
+        side = max(round(self.card.architecture.input_px / scale), 1)
+        found, places = [], []
+        for top, left in product(_starts(height, side), _starts(width, side)):
+            square = np.full((side, side, 3), 127, np.uint8)
+            part = pixels[top : top + side, left : left + side]
+            square[: part.shape[0], : part.shape[1]] = part
+            seen = self.detect(square)
+            ends = np.array([left, top, left + side, top + side], np.float32)
+            boxes = seen.boxes + ends[[0, 1, 0, 1]]
+            inner = (ends > 0) & (ends < [width, height, width, height])
+            boxes = np.minimum(boxes, np.array([width, height] * 2, np.float32))
+            whole = ~((np.abs(boxes - ends) < _AT_BORDER_PX) & inner).any(1)
+            whole &= (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not beside the picture
+            found.append(seen.where(whole))
+            places.append(boxes[whole])
+        boxes = np.concatenate(places)
+        scores = np.concatenate([part.scores for part in found])
+        labels = np.concatenate([part.labels for part in found])
+        kept = _suppress(boxes, scores, labels)
+        return Detections(
+            boxes[kept],
+            scores[kept],
+            labels[kept],
+            found[0].names,
+            (height, width),
+            np.concatenate([part.states for part in found])[kept],
+            found[0].state_names,
+            {n: max(part.image_scores[n] for part in found) for n in found[0].image_scores},
+        )
+
+
+def _starts(length_px: int, side_px: int) -> list[int]:
+    """Where squares begin along one side of a picture, evenly, the last at the border."""
+    step = side_px - round(_OVERLAP * side_px)
+    last = max(length_px - side_px, 0)
+    count = -(-last // step)
+    return [round(i * last / max(count, 1)) for i in range(count + 1)]
 
 
 def points(input_px: int) -> NDArray[np.float32]:

@@ -101,14 +101,17 @@ class Eyes:
         """
         stages = stages or Stages()
         camera = site.camera_of(key) if site else None
+        survey = site.survey_of(key) if site else None
+        source = camera or survey
         with stages.of("decode"):
             frame = decode(
                 key,
                 data,
-                source=camera.id if camera else "picture",
+                source=source.id if source else "picture",
                 stored_at=stored_at,
                 key_time=site.captured_at(key) if site else None,
                 zone=site.time_zone if site else UTC,
+                gsd_m=survey.gsd_m if survey else None,
                 limits=LIMITS,
             )
         with stages.of("redact"):

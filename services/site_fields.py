@@ -74,6 +74,10 @@ AssetId = Annotated[
 Key = Annotated[
     str, matching(r"[^/\\\s][^\\\x00-\x1f]{0,1000}", "an object key, without '/' first")
 ]
+KeyPrefix = Annotated[
+    str,
+    matching(r"[^/\\\s][^\\\x00-\x1f]{0,500}", "the start of an object key, without '/' first"),
+]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
@@ -141,10 +145,7 @@ class Camera(Part):
     name: Name = Field(examples=["Quai nord, mât 1"])
     position: Position | None = Field(default=None, examples=[[-3.3561, 47.7288]])
     size_wh: tuple[Pixels, Pixels] = Field(examples=[[1920, 1080]])
-    key_prefix: Annotated[
-        str,
-        matching(r"[^/\\\s][^\\\x00-\x1f]{0,500}", "the start of an object key, without '/' first"),
-    ] = Field(examples=["quai-nord/cam-01/"])
+    key_prefix: KeyPrefix = Field(examples=["quai-nord/cam-01/"])
     key_time: Annotated[str, AfterValidator(_key_time)] | None = Field(
         default=None, examples=["%Y%m%dT%H%M%SZ"]
     )
@@ -184,6 +185,22 @@ class Camera(Part):
             return time.replace(tzinfo=UTC)
         first, second = (time.replace(tzinfo=local, fold=fold) for fold in (0, 1))
         return first.astimezone(UTC) if first.utcoffset() == second.utcoffset() else None
+
+
+class Survey(Part):
+    """Pictures taken from straight above: an orthophoto, or frames of a flight.
+
+    Attributes:
+        id: its name in results.
+        key_prefix: every object key that begins so is a picture of this survey.
+        gsd_m: metres of ground that a px shows, where the pictures are no GeoTIFF that says so.
+    """
+
+    id: Id = Field(examples=["vol-2026-06"])
+    key_prefix: KeyPrefix = Field(examples=["vols/2026-06/"])
+    gsd_m: Annotated[float, Field(strict=True, gt=0, le=10)] | None = Field(
+        default=None, examples=[0.02]
+    )
 
 
 class Asset(Part):

@@ -24,11 +24,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models import plugins
 from models.errors import BadSite, PurposeRefused
-from services import purposes as purpose_plugins
-from services.geometry import MAX_GEOJSON_BYTES, Outline, Part, read_geojson
+from services.geometry import MAX_GEOJSON_BYTES, Part, read_geojson
 from services.site_advice import explain, nearest, spell
+from services.site_checks import contradictions
 from services.site_fields import (
     GEOJSON_NAME,
     Asset,
@@ -38,10 +37,11 @@ from services.site_fields import (
     Purpose,
     Redaction,
     Slug,
+    Survey,
 )
 from services.site_yaml import MAX_BYTES, Document, Path, Problem, read
 
-__all__ = ["Asset", "Camera", "Purpose", "Redaction", "Site", "load_site", "parse_site"]
+__all__ = ["Asset", "Camera", "Purpose", "Redaction", "Site", "Survey", "load_site", "parse_site"]
 
 MAX_PROBLEMS = 20
 
@@ -60,6 +60,7 @@ class Site(Part):
         locate: whether EXIF tells, coarsely, where pictures of no camera were taken.
         purposes: purpose plug-in name → why it may run.
         cameras: the fixed cameras; none where only surveys are flown.
+        surveys: orthophotos and flights.
         assets: what is maintained.
     """
 
@@ -84,6 +85,7 @@ class Site(Part):
         ],
     )
     cameras: tuple[Camera, ...] = Field(default=(), examples=[[]])
+    surveys: tuple[Survey, ...] = Field(default=(), examples=[[]])
     assets: tuple[Asset, ...] = Field(default=(), examples=[[]])
 
     @field_validator("assets")
@@ -99,7 +101,7 @@ class Site(Part):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        if problems := list(_contradictions(self)):
+        if problems := list(contradictions(self)):
             summary = "; ".join(f"{spell(path)}: {message}" for path, message in problems)
             raise PydanticCustomError(
                 "contradictions", "{summary}", {"summary": summary, "problems": problems}
@@ -125,6 +127,12 @@ class Site(Part):
         """The camera whose `key_prefix` is the longest that `key` begins with, or None."""
         own = [camera for camera in self.cameras if key.startswith(camera.key_prefix)]
         return max(own, key=lambda camera: len(camera.key_prefix), default=None)
+
+    def survey_of(self, key: str) -> Survey | None:
+        """The survey whose `key_prefix` is the longest that `key` begins with; cameras go first."""
+        own = [survey for survey in self.surveys if key.startswith(survey.key_prefix)]
+        longest = max(own, key=lambda survey: len(survey.key_prefix), default=None)
+        return None if self.camera_of(key) else longest
 
     def captured_at(self, key: str) -> datetime | None:
         """The capture time, UTC, that the key's camera reads from it (`Camera.captured_at`)."""
@@ -228,72 +236,3 @@ def _take_geometry(
         elif "geometry" not in asset:
             hint = f"missing, and {geojson} has no feature {name!r}; {nearest(name, features)}"
             yield Problem(document.line(path), path, hint)
-
-
-def _contradictions(site: Site) -> Iterator[tuple[Path, str]]:
-    """What is right in form, yet cannot be true together with the rest of the site."""
-    for field, ids in (
-        ("cameras", [camera.id for camera in site.cameras]),
-        ("assets", [asset.id for asset in site.assets]),
-    ):
-        for i, one in enumerate(ids):
-            if one in ids[:i]:
-                yield (field, i, "id"), f"also the id of {field}[{ids.index(one)}]; ids must differ"
-    plugin_names = plugins.names(purpose_plugins)
-    for name in site.purposes:
-        if name not in plugin_names:
-            yield ("purposes", name), f"no such purpose; {nearest(name, plugin_names)}"
-    for i, camera in enumerate(site.cameras):
-        yield from _prefix_clashes(site.cameras, i)
-        for j, zone in enumerate(camera.private_zones):
-            yield from _outside(zone, camera, ("cameras", i, "private_zones", j))
-    for i, asset in enumerate(site.assets):
-        if asset.purpose not in site.purposes:
-            hint = nearest(asset.purpose, site.purposes)
-            yield ("assets", i, "purpose"), f"the site does not declare this purpose; {hint}"
-        elif asset.purpose in plugin_names:
-            yield from _limit_problems(asset, ("assets", i, "limits"))
-        yield from _view_problems(asset, site.cameras, ("assets", i, "views"))
-
-
-def _prefix_clashes(cameras: tuple[Camera, ...], i: int) -> Iterator[tuple[Path, str]]:
-    own, path = cameras[i].key_prefix, ("cameras", i, "key_prefix")
-    for j, other in enumerate(cameras):
-        if other.key_prefix == own and j < i:
-            yield path, f"also the prefix of cameras[{j}]; every camera needs its own"
-        elif other.key_prefix.startswith(own) and other.key_prefix != own and own[-1] != "/":
-            yield path, f"{other.key_prefix} of cameras[{j}] begins with it too; end it with /"
-
-
-def _view_problems(
-    asset: Asset, cameras: tuple[Camera, ...], path: Path
-) -> Iterator[tuple[Path, str]]:
-    by_id = {camera.id: camera for camera in cameras}
-    for camera_id, outline in asset.views.items():
-        if camera_id in by_id:
-            yield from _outside(outline, by_id[camera_id], (*path, camera_id))
-        else:
-            yield (*path, camera_id), f"no such camera; {nearest(camera_id, by_id)}"
-
-
-def _outside(outline: Outline, camera: Camera, path: Path) -> Iterator[tuple[Path, str]]:
-    width, height = camera.size_wh
-    for i, (x, y) in enumerate(outline):
-        if not (0 <= x <= width and 0 <= y <= height):
-            yield (
-                (*path, i),
-                f"[{x:g}, {y:g}] is outside the {width} × {height} px of {camera.id}",
-            )
-
-
-def _limit_problems(asset: Asset, path: Path) -> Iterator[tuple[Path, str]]:
-    limits = getattr(plugins.load(purpose_plugins, asset.purpose), "Limits", None)
-    if limits is None:
-        if asset.limits:
-            yield path, f"the purpose {asset.purpose} takes no limits; leave them out"
-        return
-    try:
-        limits.model_validate(asset.limits)
-    except ValidationError as error:
-        for below, message in explain(error, limits):
-            yield (*path, *below), message

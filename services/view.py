@@ -19,6 +19,9 @@ from services.judgement import LOST_VIEW, Limits
 from services.places import place_urn
 from services.sites import Asset, Camera, Site
 
+POINT_M = 2.0
+"""Side of the square that stands for an asset whose geometry is a point."""
+
 _CELLS = 16  # along the longer side of a view: something that stands about a container's width off
 
 
@@ -55,8 +58,39 @@ class View:
             return None
         return "dark" if self.sight.state == "dark" else "view_lost"
 
-    def outline(self, asset: Asset) -> NDArray[np.float32]:
-        """The asset's outline (N, 2) in px of this frame, moved as the view has moved."""
+    def assets(self, purpose: str) -> list[tuple[Asset, NDArray[np.float32]]]:
+        """The assets of a purpose that this picture shows, with their outlines (N, 2) in px.
+
+        A fixed camera shows those with an outline in its view, moved as the view has moved; an
+        orthophoto those whose geometry lies in it, a point as a square of `POINT_M`.
+        """
+        if self.camera is not None:
+            listed = self.site.assets_in(self.camera.id, purpose)
+            return [(asset, self._outline(asset)) for asset in listed]
+        if self.frame.ground is None:
+            return []
+        height, width = self.frame.pixels.shape[:2]
+        shown = []
+        for asset in (a for a in self.site.assets if a.purpose == purpose):
+            outline = self._from_above(asset)
+            x, y = outline.mean(0)
+            if 0 <= x < width and 0 <= y < height:
+                shown.append((asset, outline))
+        return shown
+
+    def _from_above(self, asset: Asset) -> NDArray[np.float32]:
+        assert self.frame.ground is not None
+        assert self.frame.gsd_m is not None
+        geometry = asset.geometry
+        if geometry.type == "Polygon":
+            ring = np.array(geometry.coordinates[0][:-1], np.float64)
+            return np.asarray(self.frame.ground.px(ring), np.float32)
+        middle = self.frame.ground.px(np.array([geometry.coordinates], np.float64))
+        half = POINT_M / self.frame.gsd_m / 2
+        square = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
+        return np.asarray(middle + square, np.float32)
+
+    def _outline(self, asset: Asset) -> NDArray[np.float32]:
         assert self.camera is not None
         drawn = np.array(asset.views[self.camera.id], np.float64)
         if self.sight is not None and self.sight.affine is not None:
@@ -75,18 +109,25 @@ class View:
     def place(self, box: NDArray[np.float32]) -> tuple[str, Position | None]:
         """Where something that nobody registered stands: the URN of its place, and its position.
 
-        The place is a cell of the camera's view as it should be; where there is no camera, a cell
-        of the Earth if the site locates pictures by EXIF and this one knows where it was taken,
-        else a cell of this picture alone.
+        The place is a cell of the camera's view as it should be; of the Earth in an orthophoto, or
+        where the site locates pictures by EXIF and this one knows where it was taken; else of this
+        picture alone.
 
         Args:
             box: xyxy px in this frame; it stands on the middle of its lower side.
         """
         height, width = self.frame.pixels.shape[:2]
         foot = np.array([(box[0] + box[2]) / 2 / width, box[3] / height], np.float64)
-        if self.camera is None and self.site.locate == "exif" and self.frame.position is not None:
-            column, row = (math.floor(degrees / CELL_DEGREES) for degrees in self.frame.position)
-            return place_urn(self.site, "earth", column, row), self.frame.position
+        position = None
+        if self.frame.ground is not None:
+            middle = np.array([[box[0] + box[2], box[1] + box[3]]], np.float64) / 2
+            longitude, latitude = self.frame.ground.lon_lat(middle)[0].tolist()
+            position = round(longitude, 6), round(latitude, 6)
+        elif self.camera is None and self.site.locate == "exif":
+            position = self.frame.position
+        if position is not None:
+            column, row = (math.floor(degrees / CELL_DEGREES) for degrees in position)
+            return place_urn(self.site, "earth", column, row), position
         size = np.array(self.camera.size_wh if self.camera else (width, height), np.float64)
         foot *= size
         if self.sight is not None and self.sight.affine is not None:

@@ -10,6 +10,7 @@ Quantities, all probabilities (unit "1"):
   expected `severity` (0 clean, 1 a little litter, 2 waste beside it, 3 overflow), score, count and
   area (in containers) of the waste beside it, and the change.
 - `waste.container` of a container that matches no registered one, reported once a place.
+- `waste.dump` of waste beside no container, in pictures from straight above.
 - `waste.dirty` of the whole view: that waste lies about anywhere in it.
 """
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.detections import Detections
+from models.detectors.waste import MAX_GSD_M
 from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
@@ -30,6 +32,7 @@ from services.view import View, short, urn
 DETECTORS = ("waste",)
 
 _SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
+_SAME_PLACE_M = 3.0  # from a registered position to the middle of a container seen from above
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _SEVERITY = {"clean": 0, "minor_litter": 1, "side_waste": 2, "overflow": 3}
 _CALM = ("clean", "minor_litter")
@@ -77,15 +80,15 @@ def measure(view: View) -> list[Observation]:
     """The observations that one view supports."""
     found = view.detections["waste"]
     containers, waste = found.named("container"), found.named("waste")
-    matched: set[int] = set()
+    unseen = view.unseen or ("too_coarse" if (view.frame.gsd_m or 0) > MAX_GSD_M else None)
+    assets = view.assets("waste")
+    matched = {} if unseen else _matched(view, assets, containers.boxes)
     observations = []
-    for asset in view.site.assets_in(view.camera.id, "waste") if view.camera else ():
-        outline = view.outline(asset)
+    for number, (asset, outline) in enumerate(assets):
         place = np.concatenate([outline.min(0), outline.max(0)])
-        index = None if view.unseen else _at(place, containers.boxes)
-        matched |= set() if index is None else {index}
+        index = matched.get(number)
         change = view.change(asset)
-        reason: str | None = view.unseen
+        reason: str | None = unseen
         if reason is None and _level(view.frame.pixels, *place.tolist()) < _DARK_LEVEL:
             reason = "dark"
         elif reason is None and index is None and (change is None or change > _HIDDEN):
@@ -97,14 +100,17 @@ def measure(view: View) -> list[Observation]:
         else:
             observations.append(_overflow(view, asset, outline, containers, index, waste, change))
     # In a view that moved, registered containers stand at places that nobody registered.
-    strangers = (i for i in range(len(containers)) if i not in matched and not view.unseen)
-    observations += [_unregistered(view, containers, i) for i in strangers]
-    return [*observations, _dirty(view, found.image_scores["dirty"])]
+    strangers = set() if unseen else set(range(len(containers))) - set(matched.values())
+    observations += [_stranger(view, "waste.container", containers, i) for i in sorted(strangers)]
+    if view.frame.gsd_m is not None:
+        dumps = (i for i in range(len(waste)) if _alone(waste.boxes[i], containers))
+        observations += [_stranger(view, "waste.dump", waste, i) for i in dumps]
+    return [*observations, _dirty(view, found.image_scores.get("dirty", 0.0), unseen)]
 
 
-def _dirty(view: View, probability: float) -> Observation:
+def _dirty(view: View, probability: float, unseen: str | None) -> Observation:
     place = f"view:{view.camera.id}" if view.camera else f"picture:{short(view.frame.key)}"
-    reason = view.unseen or ("dark" if view.frame.pixels.mean() < _DARK_LEVEL else None)
+    reason = unseen or ("dark" if view.frame.pixels.mean() < _DARK_LEVEL else None)
     return view.observe(
         urn(view.site, place),
         "waste.dirty",
@@ -172,45 +178,80 @@ def need(clean: float | None, waste_beside: float, change: float | None = None) 
 
 
 def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:
-    """Waste within half a container's height of its box: best score, count, area in containers."""
-    x1, y1, x2, y2 = box
-    reach = (y2 - y1) / 2
-    left, top, right, bottom = waste.boxes.T
-    near = (left < x2 + reach) & (right > x1 - reach) & (top < y2 + reach) & (bottom > y1 - reach)
-    area = ((right - left) * (bottom - top))[near].sum() / max((x2 - x1) * (y2 - y1), 1)
+    """Waste near a container's box: best score, count, area in containers."""
+    near = _near(box, waste.boxes)
+    area = np.prod(waste.boxes[near, 2:] - waste.boxes[near, :2], 1).sum()
     return {
         "waste_beside": float(waste.scores[near].max(initial=0.0)),
         "waste_count": float(near.sum()),
-        "waste_area": float(area),
+        "waste_area": float(area / max(np.prod(box[2:] - box[:2]), 1)),
     }
 
 
-def _unregistered(view: View, containers: Detections, index: int) -> Observation:
-    x1, y1, x2, y2 = containers.boxes[index]
-    outline = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
-    place, position = view.place(containers.boxes[index])
+def _near(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes (N, 4) lie within half a container's height of its box."""
+    reach = (box[3] - box[1]) / 2
+    left, top, right, bottom = others.T
+    return np.asarray(
+        (left < box[2] + reach)
+        & (right > box[0] - reach)
+        & (top < box[3] + reach)
+        & (bottom > box[1] - reach)
+    )
+
+
+def _alone(box: NDArray[np.float32], containers: Detections) -> bool:
+    """Whether waste lies beside no container."""
+    return not any(_near(one, box[None]).any() for one in containers.boxes)
+
+
+def _stranger(view: View, quantity: str, found: Detections, index: int) -> Observation:
+    """What nobody registered, at its place."""
+    x1, y1, x2, y2 = found.boxes[index]
+    place, position = view.place(found.boxes[index])
+    states = dict(zip(found.state_names, found.states[index].tolist(), strict=True))
     return view.observe(
         place,
-        "waste.container",
-        outline,
+        quantity,
+        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32),
         "waste",
-        value=float(containers.scores[index]),
-        confidence=float(containers.scores[index]),
-        detail=dict(zip(containers.state_names, containers.states[index].tolist(), strict=True)),
+        value=float(found.scores[index]),
+        confidence=float(found.scores[index]),
+        detail=states if quantity == "waste.container" else None,
         position=position,
     )
 
 
-def _at(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> int | None:
-    """Index of the box that covers `place` best, None where none does well enough."""
-    if not len(boxes):
-        return None
+def _matched(
+    view: View, assets: list[tuple[Asset, NDArray[np.float32]]], boxes: NDArray[np.float32]
+) -> dict[int, int]:
+    """Asset → the container that stands at its place, the closest pairs first, each once.
+
+    In a view its box overlaps the outline; from above, where positions are off by a metre or two,
+    its middle is near.
+    """
+    pairs = []
+    for number, (asset, outline) in enumerate(assets):
+        place = np.concatenate([outline.min(0), outline.max(0)])
+        if view.camera is None and asset.geometry.type == "Point":
+            assert view.frame.gsd_m is not None
+            away = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - outline.mean(0), axis=1)
+            close, least = 1 - away * view.frame.gsd_m / _SAME_PLACE_M, 0.0
+        else:
+            close, least = _iou(place, boxes), _SAME_PLACE_IOU
+        pairs += [(-c, number, i) for i, c in enumerate(close.tolist()) if c >= least]
+    matched: dict[int, int] = {}
+    for _, number, index in sorted(pairs):
+        if number not in matched and index not in matched.values():
+            matched[number] = index
+    return matched
+
+
+def _iou(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = np.maximum(boxes[:, :2], place[:2]), np.minimum(boxes[:, 2:], place[2:])
     shared = np.prod(np.clip(high - low, 0, None), 1)
     sizes = np.prod(boxes[:, 2:] - boxes[:, :2], 1) + np.prod(place[2:] - place[:2])
-    iou = shared / (sizes - shared)
-    best = int(iou.argmax())
-    return best if iou[best] >= _SAME_PLACE_IOU else None
+    return np.asarray(shared / (sizes - shared), np.float32)
 
 
 def _level(pixels: NDArray[np.uint8], x1: float, y1: float, x2: float, y2: float) -> float:

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from models.card import Architecture, Card, read_card, read_weights
 from models.checkpoint import build, save
+from models.detections import Detections
 from models.errors import BadWeights
 from models.network import Network
 from models.runtime import Runtime, boxes_of, letterbox, points
@@ -169,3 +171,50 @@ def test_letterbox_keeps_the_whole_picture(height, width):
     assert max(height, width) * scale == pytest.approx(128)
     covered = (square == 200).all(-1)
     assert covered.sum() == max(1, round(height * scale)) * max(1, round(width * scale))
+
+
+class Bright(Runtime):
+    """Stands for a network that finds every bright spot, cut or whole."""
+
+    def __init__(self):
+        self.card = Card("bright", ARCHITECTURE, "", {}, {}, "", "")
+
+    def detect(self, pixels, min_score=None):
+        assert pixels.shape == (self.side, self.side, 3)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(pixels[..., 0] == 255))
+        x, y, w, h, _ = stats[1:].T
+        n = len(x)
+        return Detections(
+            np.stack([x, y, x + w, y + h], 1).astype(np.float32),
+            np.full(n, 0.5, np.float32),
+            np.zeros(n, np.int64),
+            ARCHITECTURE.names,
+            pixels.shape[:2],
+            np.tile(np.float32([1, 0, 0]), (n, 1)),
+            ARCHITECTURE.state_names,
+            {"dirty": n / 100},
+        )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(90, 700),
+    st.integers(90, 700),
+    st.sampled_from([0.5, 1.0, 1.3]),
+    st.lists(st.tuples(*[st.floats(0, 1)] * 4), max_size=6),
+)
+def test_what_squares_find_is_what_is_there_each_once(height, width, scale, spots):
+    runtime = Bright()
+    runtime.side = round(ARCHITECTURE.input_px / scale)
+    pixels, true = np.zeros((height, width, 3), np.uint8), []
+    for right, down, wide, tall in spots:
+        w, h = (int(4 + v * (0.4 * runtime.side - 4)) for v in (wide, tall))
+        x, y = int(right * max(width - w, 0)), int(down * max(height - h, 0))
+        if pixels[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2].any():
+            continue
+        pixels[y : y + h, x : x + w] = 255
+        true.append([x, y, min(x + w, width), min(y + h, height)])
+    found = runtime.detect_tiled(pixels, scale)
+    assert sorted(found.boxes.tolist()) == sorted(true)
+    assert found.size_hw == (height, width)
+    assert (found.image_scores["dirty"] > 0) == bool(true)

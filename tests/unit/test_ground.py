@@ -1,0 +1,185 @@
+"""Pictures from above: where they lie, how finely they show it, what is matched there."""
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, TiffImagePlugin
+
+from models.detections import Detections
+from models.detectors.waste import MAX_GSD_M, WasteDetector
+from models.frame import Frame, decode
+from models.ground import Ground, read_ground
+from models.redaction import redact
+from services.purposes import waste
+from services.sites import parse_site
+from services.view import View
+from tests.views import SITE_HEAD
+
+NOW = datetime(2026, 6, 12, tzinfo=UTC)
+LAMBERT = Ground((0.02, 0.0, 221_000.0, 0.0, -0.02, 6_758_000.0), "EPSG:2154")
+STATES = ("clean", "minor_litter", "side_waste", "overflow")
+
+
+def geotiff(gsd=0.02, code=2154, *, raster=1, size=(60, 40), orientation=None) -> bytes:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550] = (gsd, gsd, 0.0)
+    tags[33922] = (0.0, 0.0, 0.0, 221_000.0, 6_758_000.0, 0.0)
+    tags[34735] = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, raster, 3072, 0, 1, code)
+    tags.tagtype[33550] = tags.tagtype[33922] = 12
+    tags.tagtype[34735] = 3
+    if orientation:
+        tags[274] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", size, (90, 120, 80)).save(out, "TIFF", tiffinfo=tags)
+    return out.getvalue()
+
+
+def read(data: bytes, **options: object) -> Frame:
+    return decode("a.tif", data, source="s", stored_at=NOW, **options)
+
+
+def test_a_geotiff_in_lambert_93_knows_its_place_and_resolution():
+    frame = read(geotiff())
+    assert frame.ground == LAMBERT
+    assert frame.gsd_m == pytest.approx(0.02, rel=0.01)
+    ((longitude, latitude),) = frame.ground.lon_lat(np.array([[0.0, 0.0]])).tolist()
+    assert longitude == pytest.approx(-3.40, abs=0.01)  # a port in Brittany
+    assert latitude == pytest.approx(47.75, abs=0.01)
+
+
+def test_pixels_that_are_points_lie_half_a_pixel_further():
+    ground = read(geotiff(raster=2)).ground
+    assert ground.affine[2] == pytest.approx(221_000 - 0.01)
+    assert ground.affine[5] == pytest.approx(6_758_000 + 0.01)
+
+
+@pytest.mark.parametrize(
+    "data", [geotiff(code=1), geotiff(gsd=0.0), geotiff(gsd=float("nan")), geotiff(orientation=6)]
+)
+def test_a_georeference_that_does_not_hold_is_none(data):
+    frame = read(data)
+    assert frame.ground is None
+    assert frame.gsd_m is None
+
+
+def test_a_flight_s_frames_have_the_resolution_that_the_site_says():
+    assert read(geotiff(code=1), gsd_m=0.013).gsd_m == 0.013
+
+
+@given(st.floats(-180, 180), st.floats(-80, 80))
+def test_degrees_and_pixels_there_and_back(longitude, latitude):
+    ground = Ground((1e-7, 2e-8, longitude, 1e-8, -1e-7, latitude), "EPSG:4326")
+    px = np.array([[0.0, 0.0], [300.0, 50.0]])
+    np.testing.assert_allclose(ground.px(ground.lon_lat(px)), px, atol=1e-3)
+
+
+@given(
+    st.dictionaries(st.sampled_from([33550, 33922, 34264, 34735]), st.tuples(*[st.integers()] * 16))
+)
+def test_any_tags_give_a_ground_or_none(tags):
+    read_ground(tags, (40, 60))
+
+
+def at(x, y):
+    return LAMBERT.lon_lat(np.array([[x, y]]))[0].tolist()
+
+
+SITE = parse_site(
+    SITE_HEAD
+    + f"""
+surveys:
+  - {{id: vol, key_prefix: vol/, gsd_m: 0.02}}
+assets:
+  - id: C-1
+    purpose: waste
+    kind: container
+    geometry: {{type: Point, coordinates: {at(100.0, 100.0)}}}
+  - id: C-2
+    purpose: waste
+    kind: container
+    geometry: {{type: Point, coordinates: {at(200.0, 100.0)}}}
+  - id: C-far
+    purpose: waste
+    kind: container
+    geometry: {{type: Point, coordinates: [2.3, 48.8]}}
+""",
+    "site.yaml",
+)
+
+
+def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
+    frame = Frame(
+        "vol/a.tif",
+        np.full((300, 400, 3), 120, np.uint8),
+        "vol",
+        NOW,
+        "object",
+        ground,
+        None,
+        gsd_m,
+    )
+    states = np.tile(np.array([0.8, 0.1, 0.05, 0.05], np.float32), (len(boxes), 1))
+    found = Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.full(len(boxes), 0.8, np.float32),
+        np.array(labels, np.int64),
+        ("container", "waste"),
+        (300, 400),
+        states.reshape(-1, 4),
+        STATES,
+        {"dirty": 0.2},
+    )
+    redacted = redact(frame, [], redactor="none@0")
+    return View(SITE, None, redacted, {"waste": found}, {"waste": "waste@0"}, "w" * 32, "a.jpg")
+
+
+def measured(seen):
+    table = {}
+    for one in waste.measure(seen):
+        table.setdefault(one.quantity, []).append(one)
+    return table
+
+
+def test_containers_on_an_orthophoto_are_matched_by_position_each_once():
+    # Both registered ones are nearest to the left box; each gets its own.
+    table = measured(
+        view([[90, 60, 170, 130], [210, 70, 280, 140], [320, 200, 390, 270]], [0, 0, 0])
+    )
+    values = {o.asset.rpartition(":")[2]: o.value for o in table["waste.overflow"]}
+    assert values == {"C-1": pytest.approx(0.1), "C-2": pytest.approx(0.1)}
+    (stranger,) = table["waste.container"]
+    assert stranger.position == pytest.approx((-3.40, 47.75), abs=0.01)
+    assert ":unregistered:earth:" in stranger.asset
+
+
+def test_a_registered_container_that_is_not_there_is_unknown():
+    table = measured(view([[90, 60, 170, 130]], [0]))
+    reasons = {o.asset.rpartition(":")[2]: o.reason for o in table["waste.overflow"]}
+    assert reasons == {"C-1": None, "C-2": "not_seen"}
+
+
+def test_waste_from_above_is_a_dump_only_where_no_container_stands():
+    beside, alone = [170, 100, 190, 120], [300, 220, 340, 260]
+    table = measured(view([[90, 60, 170, 130], beside, alone], [0, 1, 1]))
+    (dump,) = table["waste.dump"]
+    assert dump.evidence.polygon[0] == (300, 220)
+
+
+def test_too_coarse_a_picture_says_unknown_of_everything_and_finds_nothing():
+    seen = view(gsd_m=MAX_GSD_M * 1.1)
+    assert {o.reason for o in waste.measure(seen)} == {"too_coarse"}
+
+    class Runtime:
+        card = type("Card", (), {"architecture": type("A", (), {"names": ("container", "waste")})})
+
+    assert len(WasteDetector(Runtime())(seen.frame)) == 0
+
+
+def test_frames_without_georeference_have_places_of_their_own():
+    (stranger,) = measured(view([[90, 60, 170, 130]], [0], ground=None))["waste.container"]
+    assert stranger.position is None
+    assert ":unregistered:earth:" not in stranger.asset
