@@ -60,14 +60,13 @@ class Observation(Wire):
         quantity: what was measured, e.g. `waste.overflow`.
         value: None where it is unknown, with a `reason`; unknown is never "clean" or "free".
         unit: UCUM; "1" for a probability.
-        low: lower end of the 90 % interval; None where the value is itself a probability.
-        high: upper end.
+        low, high: 90 % interval; None where the value is itself a probability.
         confidence: probability that the stated value is right.
         reason: why the value is unknown.
         observed_at: capture time.
         time_source: where the capture time comes from.
-        evidence: where to look.
-        model: `name@digest`.
+        evidence: where to look; None for what a sensor measured.
+        model: `name@digest` of what saw it, or of the sensor.
         detail: further figures by name, such as the probability of each state.
         position: longitude, latitude in degrees, coarse, of what nobody registered; None where
             nobody knows, and for assets, whose geometry the site file holds.
@@ -84,16 +83,21 @@ class Observation(Wire):
     confidence: Probability | None = None
     reason: str | None = None
     observed_at: Instant
-    time_source: Literal["exif", "key", "object"]
-    evidence: Evidence
+    time_source: Literal["exif", "key", "object", "sensor"]
+    evidence: Evidence | None = None
     model: str
     detail: dict[str, float] = Field(default_factory=dict)
     position: tuple[float, float] | None = None
 
     @model_validator(mode="after")
-    def _unknown_has_a_reason(self) -> Self:
+    def _makes_sense(self) -> Self:
         if (self.value is None) != (self.reason is not None):
             raise ValueError("either a value or the reason why there is none")
+        if (self.evidence is None) != (self.time_source == "sensor"):
+            raise ValueError("evidence for all but a sensor's reading")
+        known = [v for v in (self.low, self.value, self.high) if v is not None]
+        if known != sorted(known):
+            raise ValueError("the interval does not hold the value")
         return self
 
     @property
@@ -103,6 +107,7 @@ class Observation(Wire):
 
     def evident_in(self, sha256: str) -> "Observation":
         """The same observation, its evidence in the redacted object with this digest."""
+        assert self.evidence is not None
         evidence = self.evidence.model_copy(update={"sha256": sha256})
         return self.model_copy(update={"evidence": evidence})
 

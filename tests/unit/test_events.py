@@ -16,7 +16,7 @@ from services.events import (
     recorded,
     work_key,
 )
-from services.judgement import Limits, State, judge_all
+from services.judgement import Limits, State, found, judge_all
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 
@@ -94,6 +94,28 @@ def test_events_round_trip_through_json(time, offset, value):
     assert again.time == at
 
 
+def reading(**changes):
+    fields = {"quantity": "waste.fill_level", "value": 0.7, "low": 0.6, "high": 0.85}
+    return observation(
+        **fields | {"time_source": "sensor", "evidence": None, "model": "ultrasonic-17@2"} | changes
+    )
+
+
+def test_a_fill_level_that_a_sensor_read_has_an_interval_and_no_picture():
+    body = json.loads(recorded(reading(), "/s").json_line())["data"]
+    assert (body["low"], body["value"], body["high"]) == (0.6, 0.7, 0.85)
+    assert "evidence" not in body
+    assert reading(value=None, low=None, high=None, reason="not_seen").value is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"low": 0.8}, {"high": 0.5}, {"time_source": "key"}, {"value": None}]
+)
+def test_a_reading_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(ValidationError):
+        reading(**changes)
+
+
 def test_batch_and_quarantine_events_are_deterministic():
     assert quarantined("w", "k", "truncated", NOW, "/s") == quarantined(
         "w", "k", "truncated", NOW, "/s"
@@ -102,18 +124,28 @@ def test_batch_and_quarantine_events_are_deterministic():
 
 
 def test_the_wire_form_of_every_event_type_stays_as_it_is(golden):
-    seen = observation(detail={"clean": 0.1, "overflow": 0.9}, confidence=0.8)
+    seen = observation(camera="cam", detail={"clean": 0.1, "overflow": 0.9}, confidence=0.8)
     states = [seen.model_copy(update={"observed_at": NOW + timedelta(hours=h)}) for h in range(4)]
     empty = [s.model_copy(update={"value": 0.1, "work": "e" * 32}) for s in states[2:]]
     limits = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=30), stale=timedelta(hours=48))
     _, changes = judge_all(State(), [*states[:2], *empty], limits, "/territories/t/sites/s")
     unknown = observation(value=None, reason="dark")
+    place = seen.model_copy(
+        update={
+            "asset": "urn:vigie:t:s:unregistered:earth:-6713.95457",
+            "quantity": "waste.container",
+            "position": (-3.35625, 47.72875),
+        }
+    )
+    _, reports = found([place], lambda *_: State(), "/territories/t/sites/s")
     events = [
         recorded(seen, "/territories/t/sites/s"),
         recorded(unknown, "/territories/t/sites/s"),
+        recorded(reading(), "/territories/t/sites/s"),
         *changes,
+        *reports,
         quarantined("w" * 32, "cam/a.jpg", "truncated", NOW, "/territories/t/sites/s"),
         completed("3fa2", {"redacted": 2}, NOW, "/territories/t/sites/s"),
     ]
-    assert len({event.type for event in events}) == 5
+    assert len({event.type for event in events}) == 6
     golden("events.jsonl", "".join(event.json_line() + "\n" for event in events))
