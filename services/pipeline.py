@@ -32,6 +32,18 @@ LIMITS = Limits()
 _VERSION = f"vigie@{version('vigie')}"
 
 
+_MAX_NAME_BYTES = 960  # of the 1,024 that S3 allows: a work's identity and suffixes stand beside it
+
+
+def _shortened(key: str) -> str:
+    """The key, its end replaced by its digest where nothing could be put beside it."""
+    data = key.encode()
+    if len(data) <= _MAX_NAME_BYTES:
+        return key
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return f"{data[: _MAX_NAME_BYTES - 17].decode(errors='ignore')}-{digest}"
+
+
 class Item(Wire):
     """One image to do: object key and the ETag it had when the batch was submitted."""
 
@@ -167,7 +179,8 @@ class Line:
                 item.key, data, stored_at=stored_at, site=self.site, stages=stages
             )
             # The work in the key keeps what an older model published, and the evidence, valid.
-            redacted_key = f"{item.key.rpartition('.')[0] or item.key}.{work[:8]}.jpg"
+            name = item.key.rpartition(".")[0] or item.key
+            redacted_key = f"{_shortened(name)}.{work[:8]}.jpg"
             with stages.of("measure"):
                 view = self._view(item.key, frame, detections, work, redacted_key)
                 observations = [o for p in self.purposes.values() for o in p.measure(view)]
@@ -235,7 +248,7 @@ class Line:
         One that could not be read, or not be sealed, leaves an empty marker: it is in the inbox.
         """
         stages, work = stages or Stages(), self.work(item)
-        key, body = f"{work}/{item.key}", data
+        key, body = f"{work}/{_shortened(item.key)}", data
         if self.seal is not None:
             key, body = self.seal.sealed(key, data)
         with stages.of("write"):

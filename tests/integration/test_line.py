@@ -83,6 +83,21 @@ def pictures(store):
     return keys
 
 
+def test_keys_as_long_as_s3_allows_are_published_and_quarantined(store, settings):
+    folder = "dossier-très-long/" * 50
+    good, bad = (f"{folder}{name}{'x' * 200}"[:960] for name in ("bonne", "mauvaise"))
+    keys = [key + ".é" * ((1024 - len(key.encode())) // 3) for key in (good, bad)]
+    assert all(1020 <= len(key.encode()) <= 1024 for key in keys)
+    store.put("inbox", keys[0], picture(1))
+    store.put("inbox", keys[1], b"no picture")
+    batch = Batch(store, settings, keys)
+    outcomes = [batch.line.process(item) for item in batch.manifest.items]
+    assert {o.status for o in outcomes} == {"redacted", "quarantined"}
+    (shown,) = (o for o in outcomes if o.redacted_key)
+    assert store.get("redacted", shown.redacted_key)[0]
+    assert len(list(store.list("quarantine", ""))) == 1
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_forty_hostile_files_end_counted_each_with_its_reason(store, settings, tmp_path):
     expected = dict(write_all(tmp_path / "in"))
