@@ -8,18 +8,19 @@ alone: where the figures of `services.purposes.waste.need` come from.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from models import detectors, plugins
 from models.frame import Frame
-from models.redaction import redact
 from models.registration import MODEL, KnownView
 from services.events import Observation
 from services.judgement import State, judge_all
+from services.opening import open_redactor
 from services.purposes import waste
+from services.settings import Settings
 from services.sites import Site, parse_site
 from services.view import View
 from training import scenes
@@ -72,19 +73,19 @@ assets:{assets}
     )
 
 
-def hours(seed: int) -> Iterator[Hour]:
+def hours(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[Hour]:
     """The two days of a seed, hour by hour."""
     site, detector = site_of(seed), plugins.load(detectors, "waste").load()
+    redactor = open_redactor(Settings())
     camera = site.cameras[0]
     known = KnownView(scenes.before_two_days(seed), camera.size_wh)
     now = datetime.now(UTC)
-    for hour, (key, scene) in enumerate(scenes.two_days(seed)):
+    for hour, (key, scene) in enumerate(scenes.two_days(seed, every)):
         at = camera.captured_at(key, site.time_zone) or now
         scene.pixels.setflags(write=False)
-        # Who passes is of no matter here; the line covers them, and finds the view all the same.
-        frame = redact(Frame(key, scene.pixels, camera.id, at, "key"), [], redactor="none@0")
+        frame = redactor(Frame(key, scene.pixels, camera.id, at, "key"))
         models = {"waste": detector.model, "registration": MODEL}
-        sight = known.find(frame.pixels)
+        sight = known.find(frame.pixels, frame.regions)
         found = {"waste": detector(frame)}
         view = View(site, camera, frame, found, models, key, key, known, sight)
         truth = dict(zip(scene.ids, scene.states, strict=True))
@@ -100,21 +101,20 @@ def hours(seed: int) -> Iterator[Hour]:
         )
 
 
-def rows_of(days: list[Hour]) -> Iterator[tuple[float | None, float, float, bool]]:
-    """Of what is seen: P(clean) or None, waste beside, change, and whether it needs attention."""
+def rows_of(days: list[Hour]) -> Iterator[tuple[float | None, float, bool]]:
+    """Of what is seen: what the detector makes of it or None, change, and the truth."""
     for one in days:
         for asset, seen in one.observed.items():
             truth = one.truth[asset]
             if truth in ("hidden", "unknown") or seen.value is None:
                 continue
-            detail = seen.detail
-            needs = truth in ("overflow", "side_waste")
-            yield detail.get("clean"), detail["waste_beside"], detail["change"], needs
+            by_detector = seen.value if "clean" in seen.detail else None
+            yield by_detector, seen.detail["change"], truth in ("overflow", "side_waste")
 
 
 def fit(days: list[Hour]) -> None:
     rows = list(rows_of(days))
-    seen = [(1 - c * (1 - b), d, y) for c, b, d, y in rows if c is not None]
+    seen = [(p, d, y) for p, d, y in rows if p is not None]
     p = np.clip([row[0] for row in seen], 0.01, 0.99)
     x = np.stack([np.log(p / (1 - p)), [row[1] for row in seen]], 1)
     model = LogisticRegression(C=10).fit(x, [row[2] for row in seen])
@@ -124,7 +124,7 @@ def fit(days: list[Hour]) -> None:
         model.coef_.round(2),
         f"of {len(seen)}",
     )
-    alone = [(d, y) for _, _, d, y in rows]
+    alone = [(d, y) for _, d, y in rows]
     model = LogisticRegression(C=10).fit([[d] for d, _ in alone], [y for _, y in alone])
     print(
         "constant, change alone",

@@ -1,0 +1,78 @@
+"""An orthophoto of a drawn container park through the whole line, on a real store."""
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from models.ground import Ground
+from services.opening import open_line
+from services.pipeline import Item
+from services.settings import Settings
+from services.sites import parse_site
+from tests.views import SITE_HEAD
+from training import scenes
+
+GSD_M = 0.02
+GROUND = Ground((GSD_M, 0.0, 221_000.0, 0.0, -GSD_M, 6_758_000.0), "EPSG:2154")
+
+
+def geotiff(pixels: np.ndarray) -> bytes:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550] = (GSD_M, GSD_M, 0.0)
+    tags[33922] = (0.0, 0.0, 0.0, 221_000.0, 6_758_000.0, 0.0)
+    tags[34735] = (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 2154)
+    tags.tagtype[33550] = tags.tagtype[33922] = 12
+    tags.tagtype[34735] = 3
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "TIFF", tiffinfo=tags)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def park():
+    """A park with two containers at least that are wholly in the picture."""
+    for seed in range(40):
+        scene = scenes.container_park(np.random.default_rng((9, seed)), (1000, 1200), GSD_M)
+        boxes = scene.boxes[[label == "container" for label in scene.labels]]
+        inside = (boxes > 20).all(1) & (boxes[:, 2] < 1180) & (boxes[:, 3] < 980)
+        if inside.sum() >= 3:
+            return scene.pixels, boxes[inside]
+    raise AssertionError("no seed draws such a park")
+
+
+def test_registered_containers_are_found_by_their_position(store, park, tmp_path):
+    pixels, boxes = park
+    places = GROUND.lon_lat((boxes[:, :2] + boxes[:, 2:]) / 2)
+    assets = "".join(
+        f"""
+  - id: C-{i}
+    purpose: waste
+    kind: container
+    geometry: {{type: Point, coordinates: {place.tolist()}}}"""
+        for i, place in enumerate(places[:-1])  # the last one nobody registered
+    )
+    survey = "\nsurveys:\n  - {id: vol, key_prefix: vol/}\nassets:"
+    site = parse_site(SITE_HEAD + survey + assets + "\n", "site.yaml")
+    settings = Settings(
+        s3_endpoint=store.endpoint.url,
+        s3_access_key=store.endpoint.access_key,
+        s3_secret_key=store.endpoint.secret_key,
+        s3_prefix=store.prefix,
+        state_dir=tmp_path,
+    )
+    line = open_line(store, site, ["waste"], settings)
+    etag = store.put("inbox", "vol/ortho.tif", geotiff(pixels))
+    outcome = line.process(Item(key="vol/ortho.tif", etag=etag))
+    assert outcome.status == "redacted", outcome.reason
+    overflow = [o for o in outcome.observations if o.quantity == "waste.overflow"]
+    assert len(overflow) == len(places) - 1
+    known = [o for o in overflow if o.value is not None]
+    assert len(known) >= len(overflow) / 2
+    assert {o.reason for o in overflow if o.value is None} <= {"not_seen"}
+    strangers = [o for o in outcome.observations if o.quantity == "waste.container"]
+    for one in strangers:
+        assert one.position == pytest.approx(places.mean(0), abs=0.001)
+    assert outcome.captured_at <= datetime.now(UTC)
