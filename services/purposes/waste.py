@@ -255,5 +255,7 @@ def _iou(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.f
 
 
 def _level(pixels: NDArray[np.uint8], x1: float, y1: float, x2: float, y2: float) -> float:
-    part = pixels[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
+    # A view that moved may take an outline beyond the picture's border.
+    left, top = max(int(x1), 0), max(int(y1), 0)
+    part = pixels[top : int(np.ceil(y2)), left : int(np.ceil(x2))]
     return float(part.mean()) if part.size else 0.0

@@ -256,3 +256,10 @@ def test_what_speaks_for_waste_never_speaks_against_it(clean, beside, change, mo
         assert waste.need(min(clean, more), beside, change) >= value - 1e-12
     if change is not None:
         assert waste.need(clean, beside, max(change, more)) >= value - 1e-12
+
+
+def test_an_outline_that_reaches_over_the_border_is_no_dark_one():
+    affine = np.array([[1.0, 0.0, -110.0], [0.0, 1.0, 0.0]])
+    seen = replace(view([[0, 50, 25, 90]], [0], [CLEAN]), sight=Sight("seen", affine, 99))
+    (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+    assert one.reason is None
