@@ -1,5 +1,6 @@
 """From the network's raw output on one image to detections."""
 
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from models.errors import BadWeights
 STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
 
-_NMS_IOU = 0.6
+_NMS_IOU = 0.45
 _OVERLAP = 0.45  # of a square and the next, in squares
 _AT_BORDER_PX = 3
 _MAX_DETECTIONS = 300
@@ -73,6 +74,20 @@ class Runtime:
         image = rest.pop(0) if architecture.image_names else np.zeros(0, np.float32)
         return DenseArrays(logits, distances, states, image)
 
+    def _both_ways(self, square: NDArray[np.uint8]) -> DenseArrays:
+        """Mean of what the network says of a square and of its mirror image, turned back."""
+        seen = self.dense(square)
+        mirrored = self.dense(np.ascontiguousarray(square[:, ::-1]))
+        order = _mirrored(self.card.architecture.input_px)
+        turned = DenseArrays(
+            mirrored.logits[order],
+            mirrored.distances[order][:, [2, 1, 0, 3]],  # left and right change places
+            mirrored.states[order],
+            mirrored.image,
+        )
+        pairs = zip(seen, turned, strict=True)
+        return DenseArrays(*(np.asarray((a + b) / 2, np.float32) for a, b in pairs))
+
     def detect(self, pixels: NDArray[np.uint8], min_score: float | None = None) -> Detections:
         """Objects in an image uint8 (H, W, 3) RGB of any size.
 
@@ -88,7 +103,7 @@ class Runtime:
         architecture = card.architecture
         height, width = pixels.shape[:2]
         square, scale = letterbox(pixels, architecture.input_px)
-        dense = self.dense(square)
+        dense = self._both_ways(square)
         if not all(np.isfinite(part).all() for part in dense):
             raise BadWeights(f"{card.model} gave a number that is not finite")
         scores = _sigmoid(dense.logits)  # (A, C)
@@ -184,6 +199,18 @@ def points(input_px: int) -> NDArray[np.float32]:
         reach = np.full(x.size, stride, np.float32)
         levels.append(np.stack([x, y, x, y, -reach, -reach, reach, reach], 1))
     return np.concatenate(levels).astype(np.float32)
+
+
+@cache
+def _mirrored(input_px: int) -> NDArray[np.intp]:
+    """For each of the A points the index of the one at its place in the mirror image, (A,)."""
+    order, first = [], 0
+    for stride in STRIDES:
+        side = input_px // stride
+        level = first + np.arange(side * side).reshape(side, side)
+        order.append(level[:, ::-1].ravel())
+        first += side * side
+    return np.concatenate(order)
 
 
 def boxes_of(distances: Any, at: Any) -> Any:

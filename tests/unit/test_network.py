@@ -88,7 +88,8 @@ def test_detections_are_in_the_original_picture(folder, picture):
 def test_calibration_is_applied_to_the_logit(folder, picture):
     runtime = Runtime("tiny", folder=folder, backend="torch")
     square, _ = letterbox(picture, ARCHITECTURE.input_px)
-    logit = float(runtime.dense(square).image[0])
+    both = runtime.dense(square), runtime.dense(square[:, ::-1].copy())
+    logit = sum(float(dense.image[0]) for dense in both) / 2
     expected = 1 / (1 + np.exp(-(2.0 * logit - 1.0)))
     assert runtime.detect(picture).image_scores["dirty"] == pytest.approx(expected, abs=1e-5)
 
@@ -218,3 +219,17 @@ def test_what_squares_find_is_what_is_there_each_once(height, width, scale, spot
     assert sorted(found.boxes.tolist()) == sorted(true)
     assert found.size_hw == (height, width)
     assert (found.image_scores["dirty"] > 0) == bool(true)
+
+
+def test_a_picture_and_its_mirror_image_show_the_same(folder, picture):
+    runtime = Runtime("tiny", folder=folder, backend="torch")
+    square = np.full((128, 128, 3), 127, np.uint8)
+    square[:90] = picture[:, :128]
+    one, two = runtime.detect(square), runtime.detect(square[:, ::-1])
+    assert len(one) == len(two) > 0
+    np.testing.assert_allclose(one.scores, two.scores, atol=1e-4)
+    assert one.image_scores["dirty"] == pytest.approx(two.image_scores["dirty"], abs=1e-5)
+    turned = two.boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [128, 0, 128, 0]
+    best = np.argsort(-one.scores)[:20]
+    for box in one.boxes[best]:
+        assert np.abs(turned - box).max(1).min() < 0.05
