@@ -47,7 +47,8 @@ class Limits(BaseModel):
 
     Attributes:
         enter: probability from which an overflow may start.
-        leave: probability under which it may end.
+        leave: probability under which it may end. Well below `enter`: by night and in rain the
+            probability of one heap wanders by a quarter.
         dwell_minutes: how long the probability must stay past a limit.
         stale_hours: how long a status holds without a new observation.
         together_minutes: how long what one camera sees counts beside what others see.
@@ -56,7 +57,7 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enter: float = Field(default=0.6, ge=0, le=1)
-    leave: float = Field(default=0.4, ge=0, le=1)
+    leave: float = Field(default=0.3, ge=0, le=1)
     dwell_minutes: float = Field(default=0, ge=0)
     stale_hours: float = Field(default=48, gt=0)
     together_minutes: float = Field(default=30, ge=0)
