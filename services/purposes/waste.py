@@ -11,7 +11,7 @@ Quantities, all probabilities (unit "1"):
   area (in containers) of the waste beside it, and the change.
 - `waste.container` of a container that matches no registered one, reported once a place.
 - `waste.dump` of waste beside no container, in pictures from straight above.
-- `waste.dirty` of the whole view: that waste lies about anywhere in it.
+- `waste.dirty` of the whole view, but not from above: that waste lies about anywhere in it.
 """
 
 import math
@@ -106,7 +106,10 @@ def measure(view: View) -> list[Observation]:
     if view.frame.gsd_m is not None:
         dumps = (i for i in range(len(waste)) if _alone(waste.boxes[i], containers))
         observations += [_stranger(view, "waste.dump", waste, i) for i in dumps]
-    return [*observations, _dirty(view, found.image_scores.get("dirty", 0.0), unseen)]
+    # Among all the squares of a picture from above there is always one that looks dirty.
+    if view.frame.gsd_m is None or unseen:
+        observations.append(_dirty(view, found.image_scores.get("dirty", 0.0), unseen))
+    return observations
 
 
 def _dirty(view: View, probability: float, unseen: str | None) -> Observation:

@@ -167,6 +167,7 @@ def test_waste_from_above_is_a_dump_only_where_no_container_stands():
     table = measured(view([[90, 60, 170, 130], beside, alone], [0, 1, 1]))
     (dump,) = table["waste.dump"]
     assert dump.evidence.polygon[0] == (300, 220)
+    assert "waste.dirty" not in table
 
 
 def test_too_coarse_a_picture_says_unknown_of_everything_and_finds_nothing():
