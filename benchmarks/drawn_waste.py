@@ -75,8 +75,9 @@ assets:{assets}
 
 def hours(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[Hour]:
     """The two days of a seed, hour by hour."""
-    site, detector = site_of(seed), plugins.load(detectors, "waste").load()
-    redactor = open_redactor(Settings())
+    settings = Settings()
+    site, detector = site_of(seed), plugins.load(detectors, "waste").load(settings.cache)
+    redactor = open_redactor(settings)
     camera = site.cameras[0]
     known = KnownView(scenes.before_two_days(seed), camera.size_wh)
     now = datetime.now(UTC)

@@ -9,7 +9,7 @@ from services.judgement import State, judge_all
 from services.purposes import waste
 
 SEED = 11
-EVERY = timedelta(hours=1.5)
+EVERY = timedelta(hours=3)
 
 
 @pytest.fixture(scope="module")
