@@ -146,8 +146,13 @@ class Runtime:
         Raises:
             BadWeights: the network gave a number that is not finite.
         """
+        size_hw = pixels.shape[0], pixels.shape[1]
+        if scale < 1:  # a square of the full picture could take any memory
+            wide, tall = (max(1, round(n * scale)) for n in size_hw[::-1])
+            small = cv2.resize(pixels, (wide, tall), interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(small, np.uint8)
         height, width = pixels.shape[:2]
-        side = max(round(self.card.architecture.input_px / scale), 1)
+        side = round(self.card.architecture.input_px / max(scale, 1.0))
         found, places = [], []
         for top, left in product(_starts(height, side), _starts(width, side)):
             square = np.full((side, side, 3), 127, np.uint8)
@@ -162,7 +167,8 @@ class Runtime:
             whole &= (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not beside the picture
             found.append(seen.where(whole))
             places.append(boxes[whole])
-        boxes = np.concatenate(places)
+        full = np.array([size_hw[1] / width, size_hw[0] / height] * 2, np.float32)
+        boxes = np.minimum(np.concatenate(places) * full, np.array(size_hw[::-1] * 2, np.float32))
         scores = np.concatenate([part.scores for part in found])
         labels = np.concatenate([part.labels for part in found])
         kept = _suppress(boxes, scores, labels)
@@ -171,7 +177,7 @@ class Runtime:
             scores[kept],
             labels[kept],
             found[0].names,
-            (height, width),
+            size_hw,
             np.concatenate([part.states for part in found])[kept],
             found[0].state_names,
             {n: max(part.image_scores[n] for part in found) for n in found[0].image_scores},

@@ -11,6 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from models.detections import Detections
 from models.detectors.waste import MAX_GSD_M, WasteDetector
+from models.errors import BadSite
 from models.frame import Frame, decode
 from models.ground import Ground, read_ground
 from models.redaction import redact
@@ -109,6 +110,22 @@ assets:
 """,
     "site.yaml",
 )
+
+
+def test_two_surveys_cannot_share_a_prefix_and_cameras_go_first():
+    both = """
+cameras:
+  - {id: cam, name: C, size_wh: [400, 300], key_prefix: vol/cam/}
+surveys:
+  - {id: a, key_prefix: vol/}
+  - {id: b, key_prefix: %s}
+"""
+    with pytest.raises(BadSite, match=r"surveys\[1\].key_prefix: also the prefix of another"):
+        parse_site(SITE_HEAD + both % "vol/", "site.yaml")
+    site = parse_site(SITE_HEAD + both % "vol/b/", "site.yaml")
+    keys = ("vol/1.tif", "vol/b/1.tif", "vol/cam/1.jpg", "other/1.jpg")
+    found = [site.survey_of(key) for key in keys]
+    assert [survey and survey.id for survey in found] == ["a", "b", None, None]
 
 
 def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
