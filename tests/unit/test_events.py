@@ -76,7 +76,11 @@ def test_ids_depend_on_image_models_configuration_and_key():
     assert len(others | {same}) == 5
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x1f")), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\x1f")), min_size=1, max_size=4
+    )
+)
 def test_derived_ids_do_not_run_parts_together(parts):
     assert derived_id(*parts, "") != derived_id(*parts)
 
