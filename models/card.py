@@ -62,8 +62,10 @@ class Card:
         name: the detector's name.
         architecture: how to rebuild the network.
         digest: sha256 of the safetensors file.
-        min_score: class name → score from which a detection counts, chosen on validation.
-        calibration: image fact → (slope, offset) on its logit, fitted on validation (Platt 1999).
+        min_score: class name → score from which a detection counts, and image fact → probability
+            from which it is said to hold, chosen on validation.
+        calibration: image fact → (slope, offset) on its logit (Platt 1999); `state` → slope on the
+            logits of states (Guo et al., 2017); fitted on validation.
         licence, data, recipe, metrics: provenance and measured figures, as plain values.
     """
 

@@ -54,7 +54,9 @@ def test_a_detector_ships_a_complete_card(name):
     assert card.data
     assert card.recipe
     assert card.metrics
-    assert set(card.min_score) == set(card.architecture.names)
+    it = card.architecture
+    assert set(card.min_score) == {*it.names, *it.image_names}
+    assert set(card.calibration) == {*it.image_names, *(["state"] if it.state_names else [])}
 
 
 @pytest.mark.parametrize("name", PURPOSES)
