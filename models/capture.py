@@ -36,13 +36,11 @@ def read_tags(tiff: bytes) -> Tags:
         BadImage: damaged, where a TIFF claims more strips than memory should be spent on.
     """
     tags: Tags = {}
-    order = "<" if tiff[:2] == b"II" else ">"
+    order = _order(tiff)
     with suppress(struct.error):
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
         for _ in range(2):
-            (entries,) = struct.unpack_from(order + "H", tiff, directory)
-            for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-                tag, kind, count, value = struct.unpack_from(order + "HHI4s", tiff, entry)
+            for tag, kind, count, value in _entries(tiff, directory):
                 if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > _MAX_STRIPS:
                     raise BadImage("damaged", f"{count} strips")
                 if kind == 2:
@@ -58,6 +56,18 @@ def read_tags(tiff: bytes) -> Tags:
     return tags
 
 
+def _order(tiff: bytes) -> str:
+    return "<" if tiff[:2] == b"II" else ">"
+
+
+def _entries(tiff: bytes, directory: int) -> Iterator[tuple[int, int, int, bytes]]:
+    """Tag, type, count and value or offset of each entry; struct.error where they are cut off."""
+    order = _order(tiff)
+    (entries,) = struct.unpack_from(order + "H", tiff, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+        yield struct.unpack_from(order + "HHI4s", tiff, entry)
+
+
 def read_position(tiff: bytes, tags: Tags) -> Position | None:
     """Middle of the cell of `CELL_DEGREES` that the GPS tags lie in (EXIF 3.0, section 4.6.7).
 
@@ -67,13 +77,11 @@ def read_position(tiff: bytes, tags: Tags) -> Position | None:
     directory = tags.get(_GPS_IFD)
     if not isinstance(directory, int):
         return None
-    order = "<" if tiff[:2] == b"II" else ">"
+    order = _order(tiff)
     signs: dict[int, bytes] = {}
     degrees: dict[int, float] = {}
     with suppress(struct.error, ZeroDivisionError):
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, kind, count, value = struct.unpack_from(order + "HHI4s", tiff, entry)
+        for tag, kind, count, value in _entries(tiff, directory):
             if tag in (1, 3) and kind == 2:
                 signs[tag + 1] = value[:1]
             elif tag in (2, 4) and (kind, count) == (5, 3):

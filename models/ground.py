@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import Transformer
 from pyproj.exceptions import ProjError
 
 _LON_LAT = "EPSG:4326"
@@ -75,7 +75,6 @@ def read_ground(tags: Mapping[int, Any], size_hw: tuple[int, int]) -> Ground | N
         affine = (a, b, c - (a + b) / 2, d, e, f - (d + e) / 2)
     ground = Ground(affine, f"EPSG:{code}")
     try:
-        CRS.from_user_input(ground.crs)
         corners = ground.lon_lat(np.array([[0, 0], [size_hw[1], size_hw[0]]], np.float64))
     except ProjError:  # no such CRS
         return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -44,6 +44,7 @@ from services.site_yaml import MAX_BYTES, Document, Path, Problem, read
 __all__ = ["Asset", "Camera", "Purpose", "Redaction", "Site", "Survey", "load_site", "parse_site"]
 
 MAX_PROBLEMS = 20
+_Source = TypeVar("_Source", Camera, Survey)
 
 
 class Site(Part):
@@ -125,14 +126,11 @@ class Site(Part):
 
     def camera_of(self, key: str) -> Camera | None:
         """The camera whose `key_prefix` is the longest that `key` begins with, or None."""
-        own = [camera for camera in self.cameras if key.startswith(camera.key_prefix)]
-        return max(own, key=lambda camera: len(camera.key_prefix), default=None)
+        return _source(self.cameras, key)
 
     def survey_of(self, key: str) -> Survey | None:
         """The survey whose `key_prefix` is the longest that `key` begins with; cameras go first."""
-        own = [survey for survey in self.surveys if key.startswith(survey.key_prefix)]
-        longest = max(own, key=lambda survey: len(survey.key_prefix), default=None)
-        return None if self.camera_of(key) else longest
+        return None if self.camera_of(key) else _source(self.surveys, key)
 
     def captured_at(self, key: str) -> datetime | None:
         """The capture time, UTC, that the key's camera reads from it (`Camera.captured_at`)."""
@@ -155,6 +153,11 @@ class Site(Part):
                 f"declared: {', '.join(self.purposes)}"
             )
         return self.purposes[name]
+
+
+def _source(sources: tuple[_Source, ...], key: str) -> _Source | None:
+    own = [source for source in sources if key.startswith(source.key_prefix)]
+    return max(own, key=lambda source: len(source.key_prefix), default=None)
 
 
 def load_site(path: FilePath | str) -> Site:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from training.scenes.camera import Floats, floats
+from training.scenes.containers import KINDS
 from training.scenes.survey import Shape
 from training.scenes.texture import Colour, noise
 
@@ -97,13 +98,7 @@ def hedge(rng: np.random.Generator, long: float) -> Shape:
     return shape
 
 
-CONTAINERS: dict[str, tuple[float, float, float]] = {
-    "metal": (1.9, 1.4, 1.62),
-    "bin4": (1.37, 1.05, 1.22),
-    "bin2": (0.58, 0.72, 1.04),
-    "igloo": (1.56, 1.56, 1.68),
-    "skip": (5.6, 2.4, 2.1),
-}
+CONTAINERS = {kind: KINDS[kind][0] for kind in ("metal", "bin4", "bin2", "igloo", "skip")}
 """Kinds of containers: wide, deep and tall in metres."""
 
 _BODIES: tuple[Colour, ...] = (
