@@ -1,7 +1,13 @@
-"""A fixed camera for tests: the head of its site file, a drawn view, and what becomes of it."""
+"""A fixed camera for tests: the head of its site file, a drawn view, and what becomes of it.
+
+And a GeoTIFF.
+"""
+
+import io
 
 import cv2
 import numpy as np
+from PIL import Image, TiffImagePlugin
 
 SIZE_WH = (640, 480)
 SITE_HEAD = """
@@ -35,3 +41,20 @@ def moved(pixels, *, scale=1.0, degrees=0.0, shift=(0, 0)):
     affine = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
     affine[:, 2] += shift
     return cv2.warpAffine(pixels, affine, (width, height), borderMode=cv2.BORDER_REFLECT), affine
+
+
+def geotiff(gsd=0.02, code=2154, *, raster=1, orientation=None, pixels=None) -> bytes:
+    """A GeoTIFF with its upper left corner at a port in Brittany, if `code` is Lambert-93."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550] = (gsd, gsd, 0.0)
+    tags[33922] = (0.0, 0.0, 0.0, 221_000.0, 6_758_000.0, 0.0)
+    tags[34735] = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, raster, 3072, 0, 1, code)
+    tags.tagtype[33550] = tags.tagtype[33922] = 12
+    tags.tagtype[34735] = 3
+    if orientation:
+        tags[274] = orientation
+    out = io.BytesIO()
+    if pixels is None:
+        pixels = np.full((40, 60, 3), (90, 120, 80), np.uint8)
+    Image.fromarray(pixels).save(out, "TIFF", tiffinfo=tags)
+    return out.getvalue()

@@ -1,34 +1,20 @@
 """An orthophoto of a drawn container park through the whole line, on a real store."""
 
-import io
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
 
 from models.ground import Ground
 from services.opening import open_line
 from services.pipeline import Item
 from services.settings import Settings
 from services.sites import parse_site
-from tests.views import SITE_HEAD
+from tests.views import SITE_HEAD, geotiff
 from training import scenes
 
 GSD_M = 0.02
 GROUND = Ground((GSD_M, 0.0, 221_000.0, 0.0, -GSD_M, 6_758_000.0), "EPSG:2154")
-
-
-def geotiff(pixels: np.ndarray) -> bytes:
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[33550] = (GSD_M, GSD_M, 0.0)
-    tags[33922] = (0.0, 0.0, 0.0, 221_000.0, 6_758_000.0, 0.0)
-    tags[34735] = (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 2154)
-    tags.tagtype[33550] = tags.tagtype[33922] = 12
-    tags.tagtype[34735] = 3
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "TIFF", tiffinfo=tags)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +50,7 @@ def test_registered_containers_are_found_by_their_position(store, park, tmp_path
         state_dir=tmp_path_factory.getbasetemp() / "state",  # one cache of exported networks
     )
     line = open_line(store, site, ["waste"], settings)
-    etag = store.put("inbox", "vol/ortho.tif", geotiff(pixels))
+    etag = store.put("inbox", "vol/ortho.tif", geotiff(GSD_M, pixels=pixels))
     outcome = line.process(Item(key="vol/ortho.tif", etag=etag))
     assert outcome.status == "redacted", outcome.reason
     overflow = [o for o in outcome.observations if o.quantity == "waste.overflow"]

@@ -1,13 +1,11 @@
 """Pictures from above: where they lie, how finely they show it, what is matched there."""
 
-import io
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, TiffImagePlugin
 
 from models.detections import Detections
 from models.detectors.waste import MAX_GSD_M, WasteDetector
@@ -18,25 +16,11 @@ from models.redaction import redact
 from services.purposes import waste
 from services.sites import parse_site
 from services.view import View
-from tests.views import SITE_HEAD
+from tests.views import SITE_HEAD, geotiff
 
 NOW = datetime(2026, 6, 12, tzinfo=UTC)
 LAMBERT = Ground((0.02, 0.0, 221_000.0, 0.0, -0.02, 6_758_000.0), "EPSG:2154")
 STATES = ("clean", "minor_litter", "side_waste", "overflow")
-
-
-def geotiff(gsd=0.02, code=2154, *, raster=1, size=(60, 40), orientation=None) -> bytes:
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[33550] = (gsd, gsd, 0.0)
-    tags[33922] = (0.0, 0.0, 0.0, 221_000.0, 6_758_000.0, 0.0)
-    tags[34735] = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, raster, 3072, 0, 1, code)
-    tags.tagtype[33550] = tags.tagtype[33922] = 12
-    tags.tagtype[34735] = 3
-    if orientation:
-        tags[274] = orientation
-    out = io.BytesIO()
-    Image.new("RGB", size, (90, 120, 80)).save(out, "TIFF", tiffinfo=tags)
-    return out.getvalue()
 
 
 def read(data: bytes, **options: object) -> Frame:
