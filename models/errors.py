@@ -35,11 +35,8 @@ class VigieError(Exception):
     exit_code: ClassVar[int] = 70
 
 
-class BadImage(VigieError):
-    """The input is damaged, hostile, too large, or no still picture at all.
-
-    `reason` is a short stable code (`truncated`, `too_many_pixels`, …) that batches count by.
-    """
+class Reasoned(VigieError):
+    """One image goes no further; `reason` is a short stable code that batches count by."""
 
     exit_code = 65
 
@@ -48,22 +45,20 @@ class BadImage(VigieError):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type["BadImage"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["Reasoned"], tuple[str, str]]:
         return (type(self), (self.reason, self.detail))
 
 
-class RedactionFailed(VigieError):
+class BadImage(Reasoned):
+    """The input is damaged, hostile, too large, or no still picture at all (`truncated`, …)."""
+
+
+class RedactionFailed(Reasoned):
     """Covering failed or could not be trusted: the frame must not be published."""
 
-    exit_code = 65
 
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
-
-    def __reduce__(self) -> tuple[type["RedactionFailed"], tuple[str, str]]:
-        return (type(self), (self.reason, self.detail))
+class BadAnswer(Reasoned):
+    """What a network says of an image cannot be trusted (`not_finite`, `too_many_found`)."""
 
 
 class BadWeights(VigieError):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.backends import Backend, Precision, best_backend, runner
 from models.card import SHIPPED, read_card
 from models.detections import Detections
-from models.errors import BadWeights
+from models.errors import BadAnswer
 
 STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
@@ -97,7 +97,7 @@ class Runtime:
                 when None.
 
         Raises:
-            BadWeights: the network gave a number that is not finite.
+            BadAnswer: the network gave a number that is not finite.
         """
         card = self.card
         architecture = card.architecture
@@ -105,7 +105,7 @@ class Runtime:
         square, scale = letterbox(pixels, architecture.input_px)
         dense = self._both_ways(square)
         if not all(np.isfinite(part).all() for part in dense):
-            raise BadWeights(f"{card.model} gave a number that is not finite")
+            raise BadAnswer("not_finite", f"output of {card.model}")
         scores = _sigmoid(dense.logits)  # (A, C)
         floors = np.array(
             [card.min_score[n] if min_score is None else min_score for n in architecture.names],
@@ -144,7 +144,7 @@ class Runtime:
             scale: at which objects have the size that the network knows.
 
         Raises:
-            BadWeights: the network gave a number that is not finite.
+            BadAnswer: the network gave a number that is not finite.
         """
         size_hw = pixels.shape[0], pixels.shape[1]
         if scale < 1:  # a square of the full picture could take any memory

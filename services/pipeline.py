@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from models.detections import Detections
 from models.detectors import Detector
-from models.errors import BadImage, NoSuchObject, ObjectExists, RedactionFailed, StorageError
+from models.errors import BadImage, NoSuchObject, ObjectExists, Reasoned, StorageError
 from models.frame import Limits, decode
 from models.redaction import RedactedFrame, Redactor
 from models.registration import MODEL as REGISTRATION
@@ -110,6 +110,7 @@ class Eyes:
         Raises:
             BadImage: the picture is damaged, hostile or too large.
             RedactionFailed: personal data could not be covered with certainty.
+            BadAnswer: what a detector says cannot be trusted.
         """
         stages = stages or Stages()
         camera = site.camera_of(key) if site else None
@@ -202,7 +203,7 @@ class Line:
             reason = "gone_since_submission"
         except StorageError:
             raise
-        except (BadImage, RedactionFailed) as error:
+        except Reasoned as error:
             reason = error.reason
         except Exception as error:  # noqa: BLE001 - one bad image never stops a batch
             reason = f"internal_error:{type(error).__name__}"

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from models.errors import BadConfiguration, BadImage, NoSuchObject, RedactionFailed, StorageError
+from models.errors import BadConfiguration, BadImage, NoSuchObject, Reasoned, StorageError
 from services.audit import Journal, Witness
 from services.batches import files_below
 from services.outcome import Outcome, described
@@ -208,7 +208,7 @@ def _seen(picture: Picture, eyes: Eyes, witness: Witness) -> tuple[Outcome, byte
         reason = "unreadable:NoSuchObject"  # deleted after it was listed
     except StorageError:
         raise
-    except (BadImage, RedactionFailed) as error:
+    except Reasoned as error:
         reason = error.reason
     except OSError as error:
         reason = f"unreadable:{type(error).__name__}"

@@ -35,6 +35,21 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 @pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of exported networks for the whole run: to export one takes 15 seconds."""
+    return tmp_path_factory.mktemp("networks")
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, networks: Path) -> Path:
+    """A private state folder of this test's own, but for the exported networks."""
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    (folder / "cache").symlink_to(networks)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """One real S3 server for the whole run."""
     state_dir = tmp_path_factory.mktemp("store")

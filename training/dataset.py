@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration, BadImage, RedactionFailed
+from models.errors import BadConfiguration, Reasoned
 from models.frame import Frame, decode
 from models.redaction import Redactor
 from training import scenes
@@ -68,7 +68,7 @@ class Sample:
         """
         try:
             pixels = redactor(self.frame()).pixels
-        except (BadImage, RedactionFailed) as error:
+        except Reasoned as error:
             raise BadConfiguration(f"leave {self.path} out of the data: {error}") from error
         scale = min(1.0, longest_px / max(pixels.shape[:2]))
         if scale < 1:

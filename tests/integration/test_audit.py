@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def vigie(store, tmp_path, monkeypatch, capsys):
+def vigie(store, state_dir, monkeypatch, capsys):
     """Run the command, in this process, on the store with a private state folder."""
     for name in [name for name in os.environ if name.startswith("VIGIE_")]:
         monkeypatch.delenv(name)
@@ -37,7 +37,7 @@ def vigie(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VIGIE_S3_ACCESS_KEY", store.endpoint.access_key)
     monkeypatch.setenv("VIGIE_S3_SECRET_KEY", store.endpoint.secret_key.get_secret_value())
     monkeypatch.setenv("VIGIE_S3_PREFIX", store.prefix)
-    monkeypatch.setenv("VIGIE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("VIGIE_STATE_DIR", str(state_dir))
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, **environment):
@@ -54,9 +54,9 @@ def vigie(store, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def done(store, tmp_path):
+def done(store, state_dir):
     """Three outcomes of a line, in a catalog: redacted, quarantined, redacted."""
-    settings = Settings(state_dir=tmp_path / "state", secret=SECRET)
+    settings = Settings(state_dir=state_dir, secret=SECRET)
     kit = Kit(store)
     kit.witness = replace(WITNESS, key=settings.key("audit"))
     outcomes = [kit.line.process(kit.item)]

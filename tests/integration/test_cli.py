@@ -16,9 +16,8 @@ SITE = ROOT / "examples" / "port-quay.yaml"
 
 
 @pytest.fixture
-def vigie(tmp_path):
+def vigie(state_dir):
     """Run the command with a private state folder; gives the finished process."""
-    state = tmp_path / "state"  # made by the first command that needs it
 
     def run(*arguments, **environment):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("VIGIE_")}
@@ -27,7 +26,7 @@ def vigie(tmp_path):
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env=clean | {"VIGIE_STATE_DIR": str(state), "COLUMNS": "200"} | environment,
+            env=clean | {"VIGIE_STATE_DIR": str(state_dir), "COLUMNS": "200"} | environment,
             timeout=150,
             check=False,
         )

@@ -34,13 +34,13 @@ def ray_cluster():
 
 
 @pytest.fixture
-def settings(store, tmp_path, tmp_path_factory):
+def settings(store, tmp_path, state_dir):
     return Settings(
         s3_endpoint=store.endpoint.url,
         s3_access_key=store.endpoint.access_key,
         s3_secret_key=store.endpoint.secret_key,
         s3_prefix=store.prefix,
-        state_dir=tmp_path_factory.getbasetemp() / "state",  # one cache of exported networks
+        state_dir=state_dir,
         catalog_url=f"sqlite:///{tmp_path / 'catalog.sqlite'}",
         workers=2,
     )

@@ -17,12 +17,12 @@ from serving.pictures import look_at, pictures_in
 
 
 @pytest.fixture
-def settings(store_server, tmp_path):
+def settings(store_server, state_dir):
     return Settings(
         s3_endpoint=store_server.url,
         s3_access_key=store_server.access_key,
         s3_secret_key=store_server.secret_key,
-        state_dir=tmp_path / "state",
+        state_dir=state_dir,
     )
 
 

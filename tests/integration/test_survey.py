@@ -29,7 +29,7 @@ def park():
     raise AssertionError("no seed draws such a park")
 
 
-def test_registered_containers_are_found_by_their_position(store, park, tmp_path_factory):
+def test_registered_containers_are_found_by_their_position(store, park, state_dir):
     pixels, boxes = park
     places = GROUND.lon_lat((boxes[:, :2] + boxes[:, 2:]) / 2)
     assets = "".join(
@@ -47,7 +47,7 @@ def test_registered_containers_are_found_by_their_position(store, park, tmp_path
         s3_access_key=store.endpoint.access_key,
         s3_secret_key=store.endpoint.secret_key,
         s3_prefix=store.prefix,
-        state_dir=tmp_path_factory.getbasetemp() / "state",  # one cache of exported networks
+        state_dir=state_dir,
     )
     line = open_line(store, site, ["waste"], settings)
     etag = store.put("inbox", "vol/ortho.tif", geotiff(GSD_M, pixels=pixels))

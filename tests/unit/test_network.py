@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.card import Architecture, Card, read_card, read_weights
 from models.checkpoint import build, save
 from models.detections import Detections
-from models.errors import BadWeights
+from models.errors import BadAnswer, BadWeights
 from models.network import Network
 from models.runtime import Runtime, boxes_of, letterbox, points
 
@@ -98,7 +98,7 @@ def test_a_network_gone_mad_is_an_error_not_an_empty_result(folder, picture):
     runtime = Runtime("tiny", folder=folder, backend="torch")
     good = runtime._run
     runtime._run = lambda pixels: [np.full_like(part, np.nan) for part in good(pixels)]
-    with pytest.raises(BadWeights, match="not finite"):
+    with pytest.raises(BadAnswer, match="not_finite"):
         runtime.detect(picture)
 
 

@@ -17,8 +17,8 @@ PLATE = LABELS.index("plate")
 
 
 @pytest.fixture(scope="module")
-def locate(tmp_path_factory: pytest.TempPathFactory) -> PersonalData:
-    return PersonalData(precision="f32", cache=tmp_path_factory.mktemp("cache"))
+def locate(networks: Path) -> PersonalData:
+    return PersonalData(precision="f32", cache=networks)
 
 
 def grey(width: int, height: int) -> Pixels:
@@ -82,15 +82,17 @@ def test_weights_that_are_missing_or_foreign_are_refused(tmp_path: Path) -> None
         PersonalData(folder=tmp_path)
 
 
-def test_the_model_changes_with_what_decides(locate: PersonalData) -> None:
-    other = PersonalData(precision="f32", min_score=0.9)
+def test_the_model_changes_with_what_decides(locate: PersonalData, networks: Path) -> None:
+    other = PersonalData(precision="f32", cache=networks, min_score=0.9)
     assert locate.model != other.model
     assert locate.model.startswith("privacy@")
 
 
-def test_a_centre_becomes_the_box_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_centre_becomes_the_box_of_the_paper(
+    networks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One hot cell on the finest level, which is twice the picture."""
-    locate = PersonalData(precision="f32", min_score=0.1)
+    locate = PersonalData(precision="f32", cache=networks, min_score=0.1)
 
     def planted(square: Pixels) -> list[NDArray[np.float32]]:
         logits, log_sizes, offsets = quiet(square)
@@ -101,7 +103,7 @@ def test_a_centre_becomes_the_box_of_the_paper(monkeypatch: pytest.MonkeyPatch) 
             offsets[0, 2 * PLATE : 2 * PLATE + 2, 10, 20] = 0.25, 0.5  # y, x
         return [logits, log_sizes, offsets]
 
-    monkeypatch.setattr(locate, "_run", planted)
+    monkeypatch.setattr(locate._runtime, "_run", planted)
     (found,) = locate(grey(640, 480))
     assert (found.label, round(found.score, 6)) == ("plate", 0.15)
     # The centre is ((20 + 0.5 + 0.5) · 4, (10 + 0.25 + 0.5) · 4) = (84, 43), all of it halved.
@@ -110,10 +112,10 @@ def test_a_centre_becomes_the_box_of_the_paper(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(("vehicle", "score"), [(0.8, 0.4), (0.3, 0.15), (0.1, 0.1), (None, 0.1)])
 def test_a_plate_counts_as_much_as_the_vehicle_it_hangs_on(
-    vehicle: float | None, score: float, monkeypatch: pytest.MonkeyPatch
+    vehicle: float | None, score: float, networks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     car = LABELS.index("vehicle")
-    locate = PersonalData(precision="f32", min_score=0.05)
+    locate = PersonalData(precision="f32", cache=networks, min_score=0.05)
 
     def planted(square: Pixels) -> list[NDArray[np.float32]]:
         logits, log_sizes, offsets = quiet(square)
@@ -125,7 +127,7 @@ def test_a_plate_counts_as_much_as_the_vehicle_it_hangs_on(
                 log_sizes[0, 2 * car : 2 * car + 2, 90, 105] = np.log([50, 60])
         return [logits, log_sizes, offsets]
 
-    monkeypatch.setattr(locate, "_run", planted)
+    monkeypatch.setattr(locate._runtime, "_run", planted)
     scores = {region.label: region.score for region in locate(grey(640, 480))}
     assert scores["plate"] == pytest.approx(score, abs=1e-4)
     assert scores.get("vehicle") == (vehicle and pytest.approx(vehicle, abs=1e-4))
@@ -143,7 +145,7 @@ def test_output_that_cannot_be_trusted_fails(
             parts[["heat", "size", "offset"].index(fault)][0, 0, 1, 1] = np.nan
         return parts
 
-    monkeypatch.setattr(locate, "_run", broken)
+    monkeypatch.setattr(locate._runtime, "_run", broken)
     with pytest.raises(RedactionFailed) as caught:
         locate(grey(900, 700))
     assert caught.value.reason == ("too_many_found" if fault == "crowd" else "not_finite")

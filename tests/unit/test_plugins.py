@@ -17,10 +17,9 @@ PURPOSES = plugins.names(purposes)
 SINKS = plugins.names(sinks)
 
 
-@pytest.fixture(scope="module")
-def load(tmp_path_factory):
-    cache = tmp_path_factory.mktemp("cache")
-    return lambda name: plugins.load(detectors, name).load(cache=cache, precision="f32")
+@pytest.fixture
+def load(networks):
+    return lambda name: plugins.load(detectors, name).load(cache=networks, precision="f32")
 
 
 def frame(height, width, level=90):

@@ -121,7 +121,7 @@ def test_a_class_that_is_not_taught_learns_from_its_boxes_alone():
     assert weight[PLATE, 60:].sum() == 0
 
 
-def test_the_loss_teaches_free_heat_where_the_object_is(monkeypatch):
+def test_the_loss_teaches_free_heat_where_the_object_is(networks, monkeypatch):
     box = [90.0, 120.0, 150.0, 140.0]
     sample = labelled([box], [PLATE])
     torch.manual_seed(0)
@@ -134,10 +134,12 @@ def test_the_loss_teaches_free_heat_where_the_object_is(monkeypatch):
         optimizer.zero_grad()
         torch.stack(list(loss(Heat(*free), [sample]).values())).sum().backward()
         optimizer.step()
-    locate = PersonalData(precision="f32", min_score=0.15)  # alone, it counts a fifth
+    locate = PersonalData(
+        precision="f32", cache=networks, min_score=0.15
+    )  # alone, it counts a fifth
     learnt = [part.detach().numpy() for part in free]
-    monkeypatch.setattr(locate, "_run", lambda square: learnt)
-    monkeypatch.setattr("models.personal._FINE_PX", 320)
+    monkeypatch.setattr(locate._runtime, "_run", lambda square: learnt)
+    monkeypatch.setattr(locate._runtime, "_fine_px", 320)
     monkeypatch.setattr("models.tiling.COARSE_PX", 480)
     (found,) = locate(np.zeros((320, 320, 3), np.uint8))
     assert found.label == "plate"

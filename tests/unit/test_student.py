@@ -20,6 +20,7 @@ from tests.unit.test_privacy_training import labelled
 from training.eight_bit import measure
 from training.privacy import distil, views
 from training.privacy.labels import FACE, PERSON
+from training.train import unstride
 
 
 def network(backbone=FUSED, channels=16):
@@ -211,3 +212,22 @@ def test_covers_hide_faces_and_are_none(monkeypatch):
     assert 5 < sum(FACE not in one.labels for one in covered) < 20
     assert not sample.covered
     assert (pixels == sample.pixels).all()
+
+
+def test_strided_layers_computed_everywhere_give_and_learn_the_same():
+    made, pixels = network().train(), pictures()
+    names = list(made.state_dict())
+    learnt = []
+    for change in (lambda _: None, unstride):
+        change(made)
+        made.zero_grad()
+        for layer in made.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.reset_running_stats()
+        heat = made(pixels)
+        sum(part.square().mean() for part in heat).backward()
+        learnt.append([heat.logits, *(p.grad for p in made.parameters())])
+    assert any(type(layer).__name__ == "_Unstrided" for layer in made.modules())
+    assert list(made.state_dict()) == names
+    for one, other in zip(*learnt, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
+from models.heat_runtime import STRIDE_PX
 from models.heatmap import Heat
-from models.personal import STRIDE_PX
 from training.privacy.labels import Labelled
 
 _SPREAD = 0.54  # share of an object's size over which its heat falls off (TTFNet, 1909.00700)
