@@ -41,6 +41,10 @@ train: setup ## train the waste detector on DATA (an hour on two cores)
 train-privacy: setup ## train the network that finds personal data on DATA (two hours on two cores)
 	$(BIN)/vigie train privacy --data $(DATA)
 
+train-occupancy: setup ## train what counts people and vehicles, and the look of stalls, on DATA (an hour)
+	$(BIN)/vigie train occupancy --data $(DATA)
+	$(BIN)/vigie train stalls --data $(DATA)
+
 docs: setup ## write again what is generated: the benchmark table in the README
 	$(BIN)/python -m benchmarks.record
 
@@ -53,4 +57,4 @@ constraints: ## pin the newest versions that pyproject.toml allows
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test test-all check bench train train-privacy docs golden constraints clean
+.PHONY: help setup demo test test-all check bench train train-privacy train-occupancy docs golden constraints clean

@@ -18,8 +18,9 @@ from models.frame import Frame
 from models.redaction import Redactor, Region
 from services.opening import open_locators
 from services.settings import Settings
+from training.labelled import Labelled
 from training.privacy.figures import BINS_PX, Look, figures
-from training.privacy.labels import FACE, HEAD, PLATE, Labelled, draw
+from training.privacy.labels import FACE, HEAD, PLATE, draw
 
 STREETS = 60  # a third of them by night
 SIZE_HW = (960, 1280)

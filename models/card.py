@@ -30,7 +30,7 @@ class Architecture:
         input_px: side of the square input; 0 where any size will do.
         backbone: a timm model name.
         channels: width of the pyramid and the heads.
-        kind: points (`models.network`) or heatmap (`models.heatmap`).
+        kind: points (`models.network`), heatmap (`models.heatmap`) or patch (`models.patch`).
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Architecture:
     input_px: int = 512
     backbone: str = "tf_efficientnet_lite0"
     channels: int = 96
-    kind: Literal["points", "heatmap"] = "points"
+    kind: Literal["points", "heatmap", "patch"] = "points"
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Architecture":

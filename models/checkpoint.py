@@ -1,6 +1,7 @@
 """Networks to files and back: safetensors, never pickles."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -9,13 +10,21 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.card import Card, read_card
+from models.card import Architecture, Card, read_card
 from models.errors import BadWeights
 from models.heatmap import HeatNetwork
 from models.network import Network
+from models.patch import PatchNetwork
+
+AnyNetwork = Network | HeatNetwork | PatchNetwork
+_KINDS: Mapping[str, Callable[[Architecture], AnyNetwork]] = {
+    "points": Network,
+    "heatmap": HeatNetwork,
+    "patch": PatchNetwork,
+}
 
 
-def save(network: Network | HeatNetwork, card: Card, folder: Path) -> Card:
+def save(network: AnyNetwork, card: Card, folder: Path) -> Card:
     """Write `<name>.safetensors` and `<name>.md` to `folder`; gives the card with its digest.
 
     Convolutions are stored in float16 (their rounding is far below the noise of training);
@@ -50,14 +59,13 @@ def save(network: Network | HeatNetwork, card: Card, folder: Path) -> Card:
     return read_card(card.name, folder)
 
 
-def build(card: Card, weights: bytes) -> Network | HeatNetwork:
+def build(card: Card, weights: bytes) -> AnyNetwork:
     """The network of a card with its weights, in evaluation mode.
 
     Raises:
         BadWeights: the weights do not fit the architecture.
     """
-    kind = HeatNetwork if card.architecture.kind == "heatmap" else Network
-    network = kind(card.architecture)
+    network = _KINDS[card.architecture.kind](card.architecture)
     tensors: dict[str, Tensor] = {k: v.float() for k, v in load_tensors(weights).items()}
     missing, foreign = network.load_state_dict(tensors, strict=False)
     if foreign or any(not name.endswith(("num_batches_tracked", ".reach")) for name in missing):

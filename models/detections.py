@@ -24,6 +24,8 @@ class Detections:
             knows no states.
         state_names: the S state names.
         image_scores: facts about the whole image, name → probability.
+        counted: float32 (N, 2): how many real objects each stands for, and the variance of that;
+            one and zero where nobody measured it.
 
     Raises:
         ValueError: when any of the above does not hold.
@@ -37,16 +39,20 @@ class Detections:
     states: NDArray[np.float32] = field(default_factory=lambda: _NO_STATES)
     state_names: tuple[str, ...] = ()
     image_scores: Mapping[str, float] = field(default_factory=dict)
+    counted: NDArray[np.float32] = field(default_factory=lambda: _NO_STATES)
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
         if not self.state_names and self.states.shape != (n, 0):
             object.__setattr__(self, "states", np.zeros((n, 0), np.float32))
+        if self.counted is _NO_STATES:
+            object.__setattr__(self, "counted", np.tile(np.array([1, 0], np.float32), (n, 1)))
         expected: dict[str, tuple[NDArray[Any], type[np.generic], tuple[int, ...]]] = {
             "boxes": (self.boxes, np.float32, (n, 4)),
             "scores": (self.scores, np.float32, (n,)),
             "labels": (self.labels, np.int64, (n,)),
             "states": (self.states, np.float32, (n, len(self.state_names))),
+            "counted": (self.counted, np.float32, (n, 2)),
         }
         for name, (array, dtype, shape) in expected.items():
             if array.dtype != dtype or array.shape != shape:
@@ -88,6 +94,7 @@ class Detections:
             self.states[keep],
             self.state_names,
             self.image_scores,
+            self.counted[keep],
         )
 
     def named(self, name: str) -> "Detections":

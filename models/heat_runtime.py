@@ -100,13 +100,8 @@ class HeatRuntime:
             raise BadAnswer("too_many_found", f"{len(found.boxes)} candidates")
         if not len(found.boxes):
             return found
-        boxes, scores, labels = found
-        xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-        kept = cv2.dnn.NMSBoxesBatched(
-            xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, self._nms_iou
-        )
-        best = np.asarray(kept, np.intp).ravel()
-        return Found(boxes[best], scores[best], labels[best])
+        best = suppress(*found, self._nms_iou)
+        return Found(found.boxes[best], found.scores[best], found.labels[best])
 
     def _look(self, tile: NDArray[np.uint8], floors: NDArray[np.float64]) -> Found:
         """What is found in one tile, in px of it.
@@ -132,3 +127,14 @@ class HeatRuntime:
         centres_yx = (np.stack([rows, columns], 1) + shifts + 0.5) * STRIDE_PX
         corners = np.concatenate([centres_yx - half_hw, centres_yx + half_hw], 1)  # y1 x1 y2 x2
         return Found(corners[:, [1, 0, 3, 2]].astype(np.float32), scores.astype(np.float32), labels)
+
+
+def suppress(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64], iou: float
+) -> NDArray[np.intp]:
+    """Indices of the boxes (N, 4) that no better one with the same label overlaps by `iou`."""
+    if not len(boxes):
+        return np.zeros(0, np.intp)
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, iou)
+    return np.asarray(kept, np.intp).ravel()

@@ -16,6 +16,12 @@ OBSERVATION_RECORDED = "vigie.observation.recorded.v1"
 OVERFLOW_STARTED = "vigie.waste.overflow.started.v1"
 OVERFLOW_ENDED = "vigie.waste.overflow.ended.v1"
 CONTAINER_FOUND = "vigie.waste.container.found.v1"
+STALL_TAKEN = "vigie.occupancy.taken.v1"
+STALL_FREED = "vigie.occupancy.freed.v1"
+USE_STARTED = "vigie.occupancy.use.started.v1"
+USE_ENDED = "vigie.occupancy.use.ended.v1"
+OCCUPANCY_FULL = "vigie.occupancy.full.v1"
+OCCUPANCY_AVAILABLE = "vigie.occupancy.available.v1"
 VIEW_LOST = "vigie.site.view.lost.v1"
 VIEW_RESTORED = "vigie.site.view.restored.v1"
 IMAGE_QUARANTINED = "vigie.image.quarantined.v1"
@@ -60,7 +66,8 @@ class Observation(Wire):
         quantity: what was measured, e.g. `waste.overflow`.
         value: None where it is unknown, with a `reason`; unknown is never "clean" or "free".
         unit: UCUM; "1" for a probability.
-        low, high: 90 % interval; None where the value is itself a probability.
+        low, high: 90 % interval; None where the value is itself a probability. Alone, without a
+            value, they say all that may be told: the range in which a small count of people lies.
         confidence: probability that the stated value is right.
         reason: why the value is unknown.
         observed_at: capture time.

@@ -15,8 +15,14 @@ from pydantic import Field
 
 from services.events import (
     CONTAINER_FOUND,
+    OCCUPANCY_AVAILABLE,
+    OCCUPANCY_FULL,
     OVERFLOW_ENDED,
     OVERFLOW_STARTED,
+    STALL_FREED,
+    STALL_TAKEN,
+    USE_ENDED,
+    USE_STARTED,
     VIEW_LOST,
     VIEW_RESTORED,
     Event,
@@ -32,6 +38,9 @@ LOST_VIEW = "site.view.lost"
 
 TRANSITIONS = {
     "waste.overflow": (OVERFLOW_STARTED, OVERFLOW_ENDED),
+    "occupancy.taken": (STALL_TAKEN, STALL_FREED),
+    "occupancy.use": (USE_STARTED, USE_ENDED),
+    "occupancy.share": (OCCUPANCY_FULL, OCCUPANCY_AVAILABLE),
     LOST_VIEW: (VIEW_LOST, VIEW_RESTORED),
 }
 """Quantity → the types of the events that open and close its condition."""
@@ -109,10 +118,12 @@ def judge(
     stale = last is not None and at - last > limits.stale
     if stale:
         state = state.model_copy(update={"status": "unknown", "pending_since": None})
-    if observation.value is None:
+    # Of what is told as a range the upper end is judged.
+    value = observation.high if observation.value is None else observation.value
+    if value is None:
         return state, []
     cameras = {name: one for name, one in state.cameras.items() if at - one.at <= limits.together}
-    cameras[camera] = Seen(value=observation.value, at=at)
+    cameras[camera] = Seen(value=value, at=at)
     known = {"last_known_at": at, "cameras": cameras}
     wants = _wanted(state, max(one.value for one in cameras.values()), limits)
     if wants == state.raised:
@@ -121,7 +132,7 @@ def judge(
     pending = state.pending_since or at
     state = state.model_copy(update=known | {"pending_since": pending})
     # The evidence of a start is a picture that shows it.
-    if at - pending < limits.dwell or (wants and observation.value < limits.enter):
+    if at - pending < limits.dwell or (wants and value < limits.enter):
         return state, []
     kind = TRANSITIONS[observation.quantity][state.raised]
     state, event = _change(state, observation, pending, kind, source)

@@ -119,6 +119,8 @@ def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Des
 def _objects(found: Detections) -> Iterator[Found]:
     rows = zip(found.boxes, found.scores, found.labels, found.states, strict=True)
     for (x1, y1, x2, y2), score, label, states in rows:
+        if found.names[label] == "person":
+            continue  # people are counted, and what is kept of them is the number
         yield Found(
             label=found.names[label],
             score=round(float(score), 4),

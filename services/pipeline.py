@@ -222,7 +222,18 @@ class Line:
         sight = known.find(frame.pixels, frame.regions) if known else None
         models = {name: d.model for name, d in self.eyes.detectors.items()}
         models["registration"] = REGISTRATION
-        return View(self.site, camera, frame, detections, models, work, redacted_key, known, sight)
+        return View(
+            self.site,
+            camera,
+            frame,
+            detections,
+            models,
+            work,
+            redacted_key,
+            known,
+            sight,
+            self.eyes.detectors,
+        )
 
     def _publish(self, key: str, frame: RedactedFrame) -> str:
         """Write the redacted picture once; gives the sha256 of what stands in the store.

@@ -44,7 +44,7 @@ def contradictions(site: "Site") -> Iterator[tuple[Path, str]]:
             hint = nearest(asset.purpose, site.purposes)
             yield ("assets", i, "purpose"), f"the site does not declare this purpose; {hint}"
         elif asset.purpose in plugin_names:
-            yield from _limit_problems(asset, ("assets", i, "limits"))
+            yield from _plugin_problems(asset, ("assets", i))
         yield from _view_problems(asset, site.cameras, ("assets", i, "views"))
 
 
@@ -78,8 +78,15 @@ def _outside(outline: Outline, camera: Camera, path: Path) -> Iterator[tuple[Pat
             )
 
 
-def _limit_problems(asset: Asset, path: Path) -> Iterator[tuple[Path, str]]:
-    limits = getattr(plugins.load(purpose_plugins, asset.purpose), "Limits", None)
+def _plugin_problems(asset: Asset, path: Path) -> Iterator[tuple[Path, str]]:
+    purpose = plugins.load(purpose_plugins, asset.purpose)
+    kinds, limits = getattr(purpose, "KINDS", None), getattr(purpose, "Limits", None)
+    if kinds is not None and asset.kind not in kinds:
+        yield (
+            (*path, "kind"),
+            f"the purpose {asset.purpose} knows no such kind; {nearest(asset.kind, kinds)}",
+        )
+    path = (*path, "limits")
     if limits is None:
         if asset.limits:
             yield path, f"the purpose {asset.purpose} takes no limits; leave them out"

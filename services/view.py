@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.capture import CELL_DEGREES
 from models.detections import Detections
+from models.detectors import Detector
 from models.frame import Position
 from models.redaction import RedactedFrame
 from models.registration import KnownView, Sight
@@ -39,6 +40,7 @@ class View:
         redacted_key: where the redacted image is kept.
         known: the camera's view as it should be; None without references.
         sight: what became of it in this image.
+        detectors: detector name → detector, for what a purpose asks about places of its own.
     """
 
     site: Site
@@ -50,6 +52,7 @@ class View:
     redacted_key: str
     known: KnownView | None = None
     sight: Sight | None = None
+    detectors: Mapping[str, Detector] = field(default_factory=dict)
 
     @property
     def unseen(self) -> Literal["dark", "view_lost"] | None:
@@ -165,6 +168,9 @@ class View:
         model: str,
         *,
         value: float | None = None,
+        unit: str = "1",
+        low: float | None = None,
+        high: float | None = None,
         reason: str | None = None,
         confidence: float | None = None,
         detail: Mapping[str, float] | None = None,
@@ -172,7 +178,8 @@ class View:
     ) -> Observation:
         """An observation of `asset` (URN) in this view, its outline (N, 2) px as evidence.
 
-        `value` is a probability; where it is None, `reason` says why.
+        Where `value` is None, `reason` says why; `low` and `high` are its 90 % interval, None for a
+        probability.
         """
         outline = tuple((round(float(x), 1), round(float(y), 1)) for x, y in polygon)
         return Observation(
@@ -181,7 +188,9 @@ class View:
             camera=self.camera.id if self.camera else None,
             quantity=quantity,
             value=None if value is None else round(value, 4),
-            unit="1",
+            unit=unit,
+            low=None if low is None else round(low, 4),
+            high=None if high is None else round(high, 4),
             reason=reason,
             confidence=None if confidence is None else round(confidence, 4),
             observed_at=self.frame.captured_at,

@@ -286,6 +286,37 @@ def report(
 
 
 @app.command()
+def statistics(
+    batch: Batch,
+    purpose: Annotated[str, typer.Option(help="Whose quantities.")] = "occupancy",
+    as_json: Json = False,
+) -> None:
+    """Show quarter-hours of what was counted: mean, peak and how much is unknown, for open data.
+
+    vigie statistics 3fa2 --json > quarter-hours.jsonl
+    """
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.statistics import quarter_hours  # noqa: PLC0415
+
+    catalog = Catalog(Settings().catalog_url)
+    outcomes = catalog.outcomes(catalog.batch(batch).batch)
+    columns = "start (UTC)", "asset", "quantity", "pictures", "mean", "90 %", "peak", "unknown"
+    table = _table(*columns)
+    for row in quarter_hours((o for one in outcomes for o in one.observations), purpose):
+        if as_json:
+            sys.stdout.write(row.model_dump_json() + "\n")
+            continue
+        mean, low, high, peak = (
+            "–" if v is None else f"{v:.3g}" for v in (row.mean, row.low, row.high, row.peak)
+        )
+        start, asset = row.start.strftime("%Y-%m-%d %H:%M"), row.asset.split(":", 4)[-1]
+        told = [str(row.pictures), mean, f"{low} – {high}", peak, f"{row.unknown:.0%}"]
+        table.add_row(start, asset, row.quantity, *told)
+    if not as_json:
+        out.print(table)
+
+
+@app.command()
 def references(batch: Batch, as_json: Json = False) -> None:
     """Propose reference pictures for fixed cameras: their cleanest and emptiest views of a batch.
 
@@ -444,6 +475,9 @@ def train(
         list[str] | None,
         typer.Option(help="Leave a source of the data out, to measure on a place never seen."),
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of weights to go on from, e.g. models/weights.")
+    ] = None,
     device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
 ) -> None:
     """Train a detector, choose its thresholds on validation, write weights and card.
@@ -462,6 +496,7 @@ def train(
         folder / name,
         epochs=epochs,
         without=without or (),
+        start=start,
         device=device,
         progress=out.print,
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
+from models.detectors.occupancy import OccupancyDetector
 from models.errors import BatchError
 from models.runtime import Runtime
 from services.catalog import Catalog
@@ -17,9 +18,21 @@ from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
 from serving.page import render, small, write_page
+from training import counts
+from training.counts import at_thresholds
 from training.dataset import WASTE_BAD, read_waste
-from training.evaluate import Figure, Scored, calibration, facts_of, figures, score, states_of
+from training.evaluate import (
+    Figure,
+    Finder,
+    Scored,
+    calibration,
+    facts_of,
+    figures,
+    score,
+    states_of,
+)
 from training.mistakes import Mistake, mistakes
+from training.occupancy import read_measured
 from training.privacy import figures as privacy
 
 _SHOWN = 12  # of each kind of mistake
@@ -72,10 +85,9 @@ def evaluate_detector(
         looks = privacy.look(data, split, redactor.find)
         thresholds = dict.fromkeys(("face", "plate"), 0.0)
         return Evaluation(privacy.figures(looks, thresholds), card, split)
-    samples = read_waste(data, split)
+    samples = read_measured(data, split) if name == "occupancy" else read_waste(data, split)
     if batch is None:
-        runtime = Runtime(name, folder=folder, cache=settings.cache, precision=settings.precision)
-        scored = score(samples, open_redactor(settings), runtime)
+        scored = score(samples, open_redactor(settings), _finder(name, folder, settings))
     else:
         catalog = Catalog(settings.catalog_url)
         outcomes = {
@@ -90,7 +102,18 @@ def evaluate_detector(
         ]
         if not scored:
             raise BatchError(f"batch {batch} holds none of the images of {data} {split}")
-    return Evaluation(figures(scored, *_asked(card)), card, split, scored)
+    table = figures(scored, *_asked(card))
+    if name == "occupancy":
+        sure = [at_thresholds(image, card) for image in scored]
+        table |= counts.figures(sure, card.architecture.names)
+    return Evaluation(table, card, split, scored)
+
+
+def _finder(name: str, folder: Path, settings: Settings) -> Finder:
+    cache, precision = settings.cache, settings.precision
+    if name == "occupancy":
+        return OccupancyDetector(folder=folder, cache=cache, precision=precision)
+    return Runtime(name, folder=folder, cache=cache, precision=precision)
 
 
 def _asked(card: Card) -> tuple[Sequence[str], Sequence[str], dict[str, float], list[int]]:

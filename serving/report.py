@@ -10,13 +10,39 @@ import numpy as np
 from models.errors import NoSuchObject
 from services.batches import read_manifest
 from services.catalog import Catalog
-from services.events import Event, Observation
+from services.events import (
+    CONTAINER_FOUND,
+    OCCUPANCY_AVAILABLE,
+    OCCUPANCY_FULL,
+    OVERFLOW_ENDED,
+    OVERFLOW_STARTED,
+    STALL_FREED,
+    STALL_TAKEN,
+    USE_ENDED,
+    USE_STARTED,
+    Event,
+    Observation,
+)
+from services.judgement import TRANSITIONS
 from services.outcome import Outcome
 from services.sites import Site
 from services.storage import Store
 from serving.page import render, small, write_page
 
 _GALLERY = 60  # pictures shown; the rest are counted
+_CHANGES = {
+    OVERFLOW_STARTED: ("bad", "débordement commencé", "overflow started"),
+    OVERFLOW_ENDED: ("good", "débordement terminé", "overflow ended"),
+    CONTAINER_FOUND: ("warn", "conteneur non enregistré", "unregistered container"),
+    OCCUPANCY_FULL: ("bad", "complet", "full"),
+    OCCUPANCY_AVAILABLE: ("good", "de nouveau des places", "room again"),
+    STALL_TAKEN: ("bad", "place occupée", "stall taken"),
+    STALL_FREED: ("good", "place libérée", "stall freed"),
+    USE_STARTED: ("bad", "utilisation commencée", "use started"),
+    USE_ENDED: ("good", "utilisation terminée", "use ended"),
+}
+"""Type of event → how it looks, and how it is said in French and in English."""
+
 _STAGES = ("read", "decode", "redact", "detect", "measure", "write")
 
 
@@ -34,7 +60,9 @@ class Course:
     """One asset's observations of one quantity over time.
 
     Attributes:
-        known: (x in 0..1 of the span, value in 0..1) of the known ones.
+        top: the value at the top of the plot: 1 for a probability or a share.
+        known: (x in 0..1 of the span, value) of the known ones.
+        ranges: (x, low, high) where there is an interval, or nothing but a range is told.
         unknown: x of the unknown ones.
         changes: (x, whether a condition started) of the events.
     """
@@ -42,7 +70,9 @@ class Course:
     asset: str
     quantity: str
     last: Observation
+    top: float
     known: list[tuple[float, float]]
+    ranges: list[tuple[float, float, float]]
     unknown: list[float]
     changes: list[tuple[float, bool]]
     start: str
@@ -79,7 +109,7 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         changes=[
             _change(event, site)
             for event in sorted(events, key=lambda e: (e.time, e.subject))
-            if ".waste." in event.type
+            if event.type in _CHANGES
         ],
         timings=_timings(outcomes),
         dirty=_histogram([o.facts["dirty"] for o in outcomes if "dirty" in o.facts]),
@@ -95,9 +125,8 @@ def _change(event: Event, site: Site) -> dict[str, Any]:
     return {
         "time": _local(event.time, site),
         "subject": event.subject.partition(":unregistered:")[2] or event.subject.rpartition(":")[2],
-        "found": event.type.endswith("found.v1"),
-        "started": event.type.endswith("started.v1"),
-        "value": event.data["value"],
+        "said": _CHANGES[event.type],
+        "value": event.data.get("value"),
     }
 
 
@@ -139,12 +168,18 @@ def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[C
                 asset.rpartition(":")[2],
                 quantity,
                 history[-1],
+                max([1.0, *(v for o in history for v in (o.value, o.high) if v is not None)]),
                 [(at(o.observed_at), o.value) for o in history if o.value is not None],
-                [at(o.observed_at) for o in history if o.value is None],
                 [
-                    (at(event.time), event.type.endswith("started.v1"))
+                    (at(o.observed_at), o.low, o.high)
+                    for o in history
+                    if o.low is not None and o.high is not None
+                ],
+                [at(o.observed_at) for o in history if o.value is None and o.high is None],
+                [
+                    (at(event.time), event.type == TRANSITIONS[quantity][0])
                     for event in events
-                    if event.subject == asset and f".{quantity}." in event.type
+                    if event.subject == asset and event.type in TRANSITIONS.get(quantity, ())
                 ],
                 _local(first, site),
                 _local(last, site),

@@ -57,8 +57,7 @@ class Sample:
         if self.pixels is not None:
             return Frame("drawn", self.pixels, self.source, _NOW, "object")
         assert self.path is not None
-        name, data = self.path.name, self.path.read_bytes()
-        return decode(name, data, source=self.source, stored_at=_NOW)
+        return read_frame(self.path, self.source)
 
     def redacted(self, redactor: Redactor, longest_px: int) -> "Sample":
         """The sample with pixels as a detector gets them: redacted, long side `longest_px` at most.
@@ -75,6 +74,15 @@ class Sample:
             small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             pixels = np.asarray(small, np.uint8)
         return replace(self, pixels=pixels, boxes=self.boxes * np.float32(scale))
+
+
+def read_frame(path: Path, source: str) -> Frame:
+    """A picture file at full size, personal data included.
+
+    Raises:
+        BadImage: it cannot be decoded.
+    """
+    return decode(path.name, path.read_bytes(), source=source, stored_at=_NOW)
 
 
 WASTE_NAMES = ("container", "waste")

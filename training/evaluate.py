@@ -6,7 +6,7 @@ over images (Efron 1979), because boxes of one image are not independent.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from models.detections import Detections
 from models.redaction import Redactor
-from models.runtime import Runtime
 from training.dataset import Sample
 
 _ROUNDS = 1000
@@ -46,13 +45,21 @@ class Scored:
         return bool(self.sample.exhaustive[label]) and not self.sample.loose
 
 
-def score(samples: Iterable[Sample], redactor: Redactor, runtime: Runtime) -> list[Scored]:
+class Finder(Protocol):
+    """What can be evaluated: a detector's network."""
+
+    def detect(self, pixels: NDArray[np.uint8], min_score: float | None = None) -> Detections:
+        """What is found in uint8 (H, W, 3) pixels, from `min_score` on."""
+        ...
+
+
+def score(samples: Iterable[Sample], redactor: Redactor, finder: Finder) -> list[Scored]:
     """Redact and detect each sample's picture, at nearly no threshold."""
     scored = []
     for sample in samples:
         frame = sample.frame()
         redacted = redactor(frame, ())
-        found = runtime.detect(redacted.pixels, min_score=0.01)
+        found = finder.detect(redacted.pixels, min_score=0.01)
         dark = float(frame.pixels.mean()) < NIGHT_LEVEL
         night = dark if sample.night is None else sample.night
         scored.append(Scored(sample, found, night, redacted.encoded))
@@ -62,8 +69,18 @@ def score(samples: Iterable[Sample], redactor: Redactor, runtime: Runtime) -> li
 def hits(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], truth: NDArray[np.float32], iou: float
 ) -> NDArray[np.bool_]:
-    """Which of `boxes` (N, 4) hit: each true box (M, 4) is hit once, by the best score first."""
-    hit = np.zeros(len(boxes), bool)
+    """Which of `boxes` (N, 4) hit a true box, see `matches`."""
+    return matches(boxes, scores, truth, iou) >= 0
+
+
+def matches(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], truth: NDArray[np.float32], iou: float
+) -> NDArray[np.intp]:
+    """Which true box (M, 4) each of `boxes` (N, 4) hits, −1 for none.
+
+    Each true box is hit once, by the best score first.
+    """
+    hit = np.full(len(boxes), -1)
     free = np.ones(len(truth), bool)
     for index in np.argsort(-scores, kind="stable"):
         if not free.any():
@@ -76,7 +93,7 @@ def hits(
         overlap = np.where(free, shared / np.maximum(areas + own - shared, 1e-9), 0)
         best = int(overlap.argmax())
         if overlap[best] >= iou:
-            hit[index], free[best] = True, False
+            hit[index], free[best] = best, False
     return hit
 
 
@@ -98,6 +115,11 @@ def _bootstrap(count: int, figure: Callable[[NDArray[np.intp]], float], number: 
     known = [value for value in drawn if np.isfinite(value)]
     low, high = np.percentile(known, [2.5, 97.5]) if known else (float("nan"),) * 2
     return figure(np.arange(count)), float(low), float(high), number
+
+
+def bootstrap(values: NDArray[np.float64]) -> Figure:
+    """Mean of one value a picture, with its interval."""
+    return _bootstrap(len(values), lambda chosen: float(values[chosen].mean()), len(values))
 
 
 def _of_both(

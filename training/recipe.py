@@ -24,6 +24,7 @@ class Recipe:
         drawn_from: epoch after which they join; real pictures come first.
         bf16: compute layers in bfloat16, weights and losses in float32: 1.5 times faster on CPUs
             that have it, and no worse where layers are small.
+        start: name@digest of the weights that training went on from; empty where it began anew.
         without: sources left out of training and of validation, to measure on a place never seen.
         seed: of every random choice.
     """
@@ -41,5 +42,6 @@ class Recipe:
     drawn: int = 200
     drawn_from: int = 17
     bf16: bool = False
+    start: str = ""
     without: tuple[str, ...] = ()
     seed: int = 20260101

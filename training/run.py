@@ -5,8 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from models import plugins
-from models.card import Card
+from models.card import Card, read_card, read_weights
+from models.checkpoint import build
+from models.errors import BadConfiguration
 from training import tasks
 from training.train import train
 
@@ -18,18 +22,41 @@ def train_and_evaluate(
     *,
     epochs: int | None = None,
     without: Sequence[str] = (),
+    start: Path | None = None,
     device: str = "cpu",
     progress: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> Card:
     """Train the task `name` on `data`; `folder` gets checkpoints, weights and card.
 
+    Args:
+        name: of the task.
+        data: its folder.
+        folder: a training that was cut off goes on from the checkpoint in it.
+        epochs: how many; the recipe's when None.
+        without: sources of the data that are left out.
+        start: folder of weights of this name to go on from; training begins anew when None.
+        device: torch device.
+        progress: called once an epoch with its figures.
+
     Raises:
         UnknownPlugin: no such task.
-        BadConfiguration: the data or the first weights are not there.
+        BadConfiguration: the data or the first weights are not there, or do not fit.
+        BadWeights: the weights to go on from are missing or damaged.
     """
     module = plugins.load(tasks, name)
     recipe = replace(module.RECIPE, epochs=epochs or module.RECIPE.epochs, without=tuple(without))
+    card = read_card(name, start) if start else None
+    recipe = replace(recipe, start=card.model if card else "")
     task = module.open_task(recipe, data, folder)
+    if card and start:
+        _go_on(task.network, card, start)
     network = train(task, recipe, folder, device=device, progress=progress)
-    card: Card = task.finish(network.cpu(), folder)
-    return card
+    trained: Card = task.finish(network.cpu(), folder)
+    return trained
+
+
+def _go_on(network: nn.Module, card: Card, folder: Path) -> None:
+    known = build(card, read_weights(card, folder))
+    if known.architecture != network.architecture:
+        raise BadConfiguration(f"{card.model} in {folder} is of another architecture: train anew")
+    network.load_state_dict(known.state_dict())

@@ -28,12 +28,12 @@ from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
 from services.view import View, short, urn
+from services.visibility import DARK_LEVEL
 
 DETECTORS = ("waste",)
 
 _SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
 _SAME_PLACE_M = 3.0  # from a registered position to the middle of a container seen from above
-_DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _SEVERITY = {"clean": 0, "minor_litter": 1, "side_waste": 2, "overflow": 3}
 _CALM = ("clean", "minor_litter")
 _HIDDEN = 0.15  # change from which something else may stand where no container is detected
@@ -90,7 +90,7 @@ def measure(view: View) -> list[Observation]:
         index = matched.get(number)
         change = view.change(asset)
         reason: str | None = unseen
-        if reason is None and _level(view.frame.pixels, *place.tolist()) < _DARK_LEVEL:
+        if reason is None and _level(view.frame.pixels, *place.tolist()) < DARK_LEVEL:
             reason = "dark"
         elif reason is None and index is None and (change is None or change > _HIDDEN):
             reason = "not_seen" if change is None else "occluded"
@@ -114,7 +114,7 @@ def measure(view: View) -> list[Observation]:
 
 def _dirty(view: View, probability: float, unseen: str | None) -> Observation:
     place = f"view:{view.camera.id}" if view.camera else f"picture:{short(view.frame.key)}"
-    reason = unseen or ("dark" if view.frame.pixels.mean() < _DARK_LEVEL else None)
+    reason = unseen or ("dark" if view.frame.pixels.mean() < DARK_LEVEL else None)
     return view.observe(
         urn(view.site, place),
         "waste.dirty",

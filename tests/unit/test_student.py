@@ -20,6 +20,7 @@ from tests.unit.test_privacy_training import labelled
 from training.eight_bit import measure
 from training.privacy import distil, views
 from training.privacy.labels import FACE, PERSON
+from training.run import _go_on
 from training.train import unstride
 
 
@@ -231,3 +232,16 @@ def test_strided_layers_computed_everywhere_give_and_learn_the_same():
     assert list(made.state_dict()) == names
     for one, other in zip(*learnt, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_training_goes_on_from_weights_of_its_own_architecture(folder):
+    card = read_card("tiny", folder)
+    other = network()
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter)
+    _go_on(other, card, folder)
+    known = build(card, read_weights(card, folder)).state_dict()
+    for name, tensor in other.state_dict().items():
+        torch.testing.assert_close(tensor, known[name], msg=name)
+    with pytest.raises(BadConfiguration, match="another architecture"):
+        _go_on(network(channels=24), card, folder)

@@ -7,66 +7,30 @@ nobody is sure of is ignored, neither object nor background.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadConfiguration
 from models.redaction import LABELS
 from training import scenes
+from training.labelled import Boxes, Labelled
 from training.privacy.teacher import CenterFace
 
 FACE, PLATE, HEAD, PERSON, VEHICLE = range(len(LABELS))
 TOPICS = ("plates", "occupancy", "waste")
+SHARES = (0.3, 0.4, 0.1, 0.1, 0.1)
+"""Of face, plate, head, person, vehicle in a loss."""
+
 # Scores of the teacher: a face from the first, background below the second.
 _SURE, _UNSURE = 0.35, 0.15
 _SAME_FACE_IOU = 0.4
 _UPRIGHT = (2.0, 4.5)  # height to width of a person who stands or walks, seen whole
 _HEAD_SHARE = 0.14  # of a standing person's height
-Boxes = NDArray[np.float32]
 Proposals = dict[str, list[list[list[float]]]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """A picture and what is known of it.
-
-    Attributes:
-        path: picture file; None where `pixels` are given.
-        pixels: uint8 (H, W, 3) RGB, or None until `read`.
-        boxes: float32 (N, 4) xyxy px.
-        labels: int64 (N,) index into `LABELS`.
-        ignored: float32 (M, 4) xyxy px, where a class teaches nothing.
-        ignored_labels: int64 (M,) the class it holds for.
-        taught: bool (C,), whether a class teaches anything here outside its own boxes.
-        covered: whether some of it was redacted.
-    """
-
-    path: Path | None
-    boxes: Boxes
-    labels: NDArray[np.int64]
-    ignored: Boxes
-    ignored_labels: NDArray[np.int64]
-    taught: NDArray[np.bool_]
-    pixels: NDArray[np.uint8] | None = None
-    covered: bool = False
-
-    def read(self) -> "Labelled":
-        """The same with its pixels.
-
-        Raises:
-            BadConfiguration: the file is no picture.
-        """
-        if self.pixels is not None:
-            return self
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise BadConfiguration(f"cannot read the training picture {self.path}")
-        return replace(self, pixels=np.ascontiguousarray(image[..., ::-1]))
 
 
 def propose_faces(

@@ -16,8 +16,8 @@ from models.checkpoint import build
 from models.heatmap import FUSED, Heat, HeatNetwork
 from models.redaction import LABELS
 from training.eight_bit import measure
+from training.labelled import Labelled
 from training.privacy.distil import distilled, first_stages, imitate, inherit
-from training.privacy.labels import Labelled
 from training.privacy.task import PrivacyTask, stack
 from training.recipe import Recipe
 from training.tasks import privacy

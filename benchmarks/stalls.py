@@ -1,0 +1,137 @@
+"""How well parking stalls are told free from taken, by their look, by boxes on them, by both.
+
+`python -m benchmarks.stalls` on the car park of VIGIE_DATA. It also fits the figures of
+`services.purposes.occupancy.taken`: by both, on days of the training split from which the look's
+network learned nothing; by boxes alone, on drawn streets, as if no car park had ever been seen.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+
+from benchmarks.pictures import DATA
+from models.detectors.occupancy import OccupancyDetector
+from models.frame import Frame, decode
+from models.redaction import Redactor
+from services.opening import open_redactor
+from services.purposes.occupancy import evidence, taken
+from services.settings import Settings
+from training.evaluate import calibration, calibration_error
+from training.stalls import Stall, draw_lots, read_lot
+from training.tasks.stalls import CALIBRATED_ON
+
+STREETS, SEED = 60, 3
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of one stall: the truth, its look, what boxes say, whether it is hidden."""
+
+    picture: int
+    taken: bool
+    look: float
+    box: float
+    hidden: bool
+
+
+def said_of(
+    frame: Frame, stalls: Sequence[Stall], redact: Redactor, detect: OccupancyDetector
+) -> list[Said]:
+    redacted = redact(frame)
+    found = detect(redacted)
+    vehicles = found.where(
+        np.isin(found.labels, [found.names.index(n) for n in ("car", "bus", "truck")])
+    )
+    looks = detect.taken(redacted, [stall.outline for stall in stalls]).tolist()
+    return [
+        Said(stall.picture, stall.taken, look, *evidence(stall.outline, vehicles))
+        for stall, look in zip(stalls, looks, strict=True)
+    ]
+
+
+def real(
+    split: str, days: tuple[str, ...], redact: Redactor, detect: OccupancyDetector
+) -> list[Said]:
+    """The stalls of the real car park on days whose date begins so."""
+    paths, stalls = read_lot(DATA, split)
+    said = []
+    for number, path in enumerate(paths):
+        mine = [s for s in stalls if s.picture == number and s.captured.startswith(days)]
+        if mine:
+            frame = decode(path.name, path.read_bytes(), source="lot", stored_at=NOW)
+            said += said_of(frame, mine, redact, detect)
+    return said
+
+
+def fit(columns: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:
+    model = LogisticRegression(class_weight="balanced").fit(columns, truth)
+    return round(float(model.intercept_[0]), 2), *np.round(model.coef_[0], 2).tolist()
+
+
+def truth_of(said: Sequence[Said]) -> NDArray[np.bool_]:
+    return np.array([s.taken for s in said], bool)
+
+
+def odds(look: float) -> float:
+    return math.log(max(look, 1e-4) / max(1 - look, 1e-4))
+
+
+def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
+    truth = truth_of(said)
+    pictures = np.array([s.picture for s in said])
+    rng = np.random.default_rng(0)
+    by_picture = [np.flatnonzero(pictures == i) for i in np.unique(pictures)]
+    rates = []
+    for _ in range(1000):
+        chosen = rng.integers(0, len(by_picture), len(by_picture))
+        drawn = np.concatenate([by_picture[i] for i in chosen])
+        if truth[drawn].any() and not truth[drawn].all():
+            rates.append(balanced_accuracy_score(truth[drawn], p[drawn] >= 0.5))
+    low, high = np.percentile(rates, [2.5, 97.5])
+    print(
+        f"{name}: balanced accuracy {balanced_accuracy_score(truth, p >= 0.5):.4f} "
+        f"[{low:.4f}, {high:.4f}], {int((truth & (p < 0.5)).sum())} taken missed of {truth.sum()}, "
+        f"{int((~truth & (p >= 0.5)).sum())} false of {(~truth).sum()}, "
+        f"ECE {calibration_error(truth, p):.4f}"
+    )
+    for mean, share, count in calibration(truth, p):
+        print(f"    said {mean:.3f}, taken {share:.3f} of {count}")
+
+
+def main() -> None:
+    if not (DATA / "parking").is_dir():
+        print(f"skipped: no car park in {DATA}; name its folder by VIGIE_DATA")
+        return
+    settings = Settings()
+    folder = {"folder": Path(sys.argv[1])} if len(sys.argv) > 1 else {}
+    detect = OccupancyDetector(cache=settings.cache, precision=settings.precision, **folder)
+    redact = open_redactor(settings)
+    drawn: list[Said] = []
+    for pixels, stalls in draw_lots(STREETS, SEED):
+        drawn += said_of(Frame("drawn", pixels, "drawn", NOW, "object"), stalls, redact, detect)
+    spared = real("train", CALIBRATED_ON, redact, detect)
+    measured = real("val", ("",), redact, detect)
+    both = np.array([[odds(s.look), s.box] for s in spared])
+    boxes = np.array([[s.box] for s in drawn])
+    constant, slope = fit(boxes, truth_of(drawn))
+    print(f"fitted, both, on {len(spared)} stalls of spared days: {fit(both, truth_of(spared))}")
+    print(f"fitted, boxes alone, on {len(drawn)} drawn stalls: {constant, slope}")
+    shipped = np.array([taken(s.look, s.box) or 0.0 for s in measured])
+    report("as shipped, validation", measured, shipped)
+    report("look alone", measured, np.array([s.look for s in measured]))
+    alone = 1 / (1 + np.exp(-constant - slope * np.array([s.box for s in measured])))
+    report("boxes alone, fitted on drawn streets", measured, alone)
+    print(f"hidden, so unknown: {sum(taken(s.look, s.box, s.hidden) is None for s in measured)}")
+
+
+if __name__ == "__main__":
+    main()

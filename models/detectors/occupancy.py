@@ -1,0 +1,125 @@
+"""People and vehicles, to be counted: person, bicycle, car, motorcycle, bus, truck.
+
+They are counted on stills and never followed: what leaves a picture is a number.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.backends import Precision
+from models.card import SHIPPED, Card
+from models.counting import GROUPS, group_of, kind_of, kinds
+from models.detections import Detections
+from models.heat_runtime import HeatRuntime, suppress
+from models.redaction import RedactedFrame
+from models.stalls import Outline, Stalls
+
+_FINE_PX = 640
+_STEP = 2
+_NMS_IOU = 0.5
+_SAME_IOU = 0.7  # two kinds of vehicle at one place
+
+
+class OccupancyDetector:
+    """`RedactedFrame` → people and vehicles."""
+
+    def __init__(
+        self, *, folder: Path = SHIPPED, cache: Path | None = None, precision: Precision = "int8"
+    ) -> None:
+        """Load the weights.
+
+        Raises:
+            BadWeights: missing, damaged or foreign weights.
+        """
+        self._runtime = HeatRuntime(
+            "occupancy",
+            folder=folder,
+            cache=cache,
+            precision=precision,
+            fine_px=_FINE_PX,
+            step=_STEP,
+            nms_iou=_NMS_IOU,
+        )
+        self._stalls = Stalls(folder=folder, cache=cache, precision=precision)
+        groups = [list(GROUPS).index(group_of(name)) for name in self.names]
+        self._groups = np.array(groups, np.int64)
+
+    @property
+    def card(self) -> Card:
+        """What the weights are."""
+        return self._runtime.card
+
+    @property
+    def model(self) -> str:
+        """`occupancy@digest` of both networks."""
+        both = self.card.model, self._stalls.card.model
+        return f"occupancy@{hashlib.sha256(repr(both).encode()).hexdigest()[:12]}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Object classes."""
+        return self.card.architecture.names
+
+    def __call__(self, frame: RedactedFrame) -> Detections:
+        """Detect at the thresholds of the model card."""
+        return self.detect(frame.pixels)
+
+    def taken(self, frame: RedactedFrame, outlines: Sequence[Outline]) -> NDArray[np.float32]:
+        """Probabilities (N,) that a vehicle stands in each parking stall, by its look alone.
+
+        Args:
+            frame: the picture.
+            outlines: float32 (4, 2) px, or more corners, of each stall.
+
+        Raises:
+            BadAnswer: not_finite.
+        """
+        return self._stalls(frame.pixels, outlines)
+
+    def detect(self, pixels: NDArray[np.uint8], min_score: float | None = None) -> Detections:
+        """People and vehicles in an image uint8 (H, W, 3) RGB of any size.
+
+        Args:
+            pixels: the image.
+            min_score: one threshold for all classes (an evaluation wants nearly all); the card's
+                when None.
+
+        Raises:
+            BadAnswer: not_finite, too_many_found.
+        """
+        height, width = pixels.shape[:2]
+        floors = [self.card.min_score[n] if min_score is None else min_score for n in self.names]
+        found = self._runtime.find(pixels, floors)
+        boxes = np.clip(found.boxes, 0, np.array([width, height] * 2, np.float32))
+        keep = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
+        solid = Detections(
+            boxes[keep], found.scores[keep], found.labels[keep], self.names, (height, width)
+        )
+        # A van that looks like a car and like a lorry is one vehicle.
+        groups = self._groups[solid.labels]
+        best = suppress(solid.boxes, solid.scores, groups, _SAME_IOU)
+        made = solid.where(np.isin(np.arange(len(solid)), best))
+        return replace(made, counted=self._counted(made))
+
+    def _counted(self, found: Detections) -> NDArray[np.float32]:
+        """How many real objects each find stands for, as measured by kind of find."""
+        counted = found.counted.copy()
+        for number, group in enumerate(GROUPS):
+            mine = np.flatnonzero(self._groups[found.labels] == number)
+            measured = [self.card.calibration.get(kind, (1.0, 0.0)) for kind in kinds(group)]
+            counted[mine] = np.array(measured, np.float32)[kind_of(found.boxes[mine])]
+        return counted
+
+
+def load(cache: Path | None = None, precision: Precision = "int8") -> OccupancyDetector:
+    """The shipped occupancy detector.
+
+    Raises:
+        BadWeights: its weights are missing or damaged.
+    """
+    return OccupancyDetector(cache=cache, precision=precision)

@@ -1,0 +1,81 @@
+"""Quarter-hours of what was counted, for open data: mean, peak, and how much is not known."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from services.events import Instant, Observation, Probability, Wire
+
+QUARTER = timedelta(minutes=15)
+
+
+class QuarterHour(Wire):
+    """What the pictures of a quarter-hour say of one asset.
+
+    Attributes:
+        asset: URN.
+        quantity: what was measured.
+        unit: UCUM.
+        start: capture times from it on, and before the next quarter.
+        pictures: how many there are.
+        unknown: share of them that say nothing.
+        mean: of the known values; None where there are none, or where one is told as a range: the
+            mean would tell what the range hides.
+        low, high: means of the ends of intervals and ranges; of the values where there are none.
+        peak: the highest value, or the upper end of a range.
+    """
+
+    asset: str
+    quantity: str
+    unit: str
+    start: Instant
+    pictures: int
+    unknown: Probability
+    mean: float | None
+    low: float | None
+    high: float | None
+    peak: float | None
+
+
+def quarter_hours(observations: Iterable[Observation], purpose: str) -> list[QuarterHour]:
+    """The quarter-hours in which there are pictures, by asset, quantity and time.
+
+    Args:
+        observations: in any order; those of several cameras count alike.
+        purpose: whose quantities.
+    """
+    groups: dict[tuple[str, str, datetime], list[Observation]] = {}
+    for one in observations:
+        if one.quantity.startswith(f"{purpose}."):
+            groups.setdefault((one.asset, one.quantity, _start(one.observed_at)), []).append(one)
+    return [_summary(*key, group) for key, group in sorted(groups.items())]
+
+
+def _start(time: datetime) -> datetime:
+    utc = time.astimezone(UTC)
+    return utc.replace(minute=utc.minute // 15 * 15, second=0, microsecond=0)
+
+
+def _summary(asset: str, quantity: str, start: datetime, group: list[Observation]) -> QuarterHour:
+    spans = [
+        (one.value if one.low is None else one.low, one.value if one.high is None else one.high)
+        for one in group
+    ]
+    known = [(low, high) for low, high in spans if low is not None and high is not None]
+    values = [one.value for one in group if one.value is not None]
+    tops = [one.high if one.value is None else one.value for one in group]
+    return QuarterHour(
+        asset=asset,
+        quantity=quantity,
+        unit=group[0].unit,
+        start=start,
+        pictures=len(group),
+        unknown=round(1 - len(known) / len(group), 4),
+        mean=_mean(values) if len(values) == len(known) else None,
+        low=_mean([low for low, _ in known]),
+        high=_mean([high for _, high in known]),
+        peak=max((top for top in tops if top is not None), default=None),
+    )
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(sum(values) / len(values), 4) if values else None

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.counting import GROUPS, count, hidden, kind_of, kinds
+from models.detections import Detections
+from training.counts import figures, stand_for
+from training.dataset import Sample
+from training.evaluate import Scored
+
+NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
+
+
+@given(st.lists(st.tuples(st.floats(0, 5, width=32), st.floats(0, 9, width=32)), max_size=40))
+def test_the_interval_holds_the_number_and_grows_with_doubt(rows):
+    counted = np.array(rows, np.float32).reshape(-1, 2)
+    said = count(counted)
+    assert 0 <= said.low <= said.value <= said.high
+    doubtful = count(counted + np.array([0, 1], np.float32))
+    assert doubtful.high - doubtful.low >= said.high - said.low
+
+
+def test_finds_are_told_apart_by_height_and_crowding():
+    boxes = np.array(
+        [[0, 0, 5, 10], [50, 0, 60, 20], [100, 0, 120, 100], [105, 0, 125, 100]], np.float32
+    )
+    named = [kinds("person")[kind] for kind in kind_of(boxes)]
+    assert named == ["person < 16 px", "person ≥ 16 px", *["person ≥ 64 px, crowded"] * 2]
+    assert hidden(boxes).tolist() == pytest.approx([0, 0, 0.75, 0.75])
+    assert len(kind_of(boxes[:0])) == 0
+
+
+def picture(truth, found, seed):
+    """A picture with people at the places `truth`, found at those of `found`; 40 px tall."""
+    boxes = np.array([[x, 50, x + 15, 90] for x in truth], np.float32).reshape(-1, 4)
+    seen = np.array([[x, 50, x + 15, 90] for x in found], np.float32).reshape(-1, 4)
+    sample = Sample(
+        None,
+        boxes,
+        np.zeros(len(boxes), np.int64),
+        np.full(len(boxes), -1, np.int64),
+        np.array([name == "person" for name in NAMES]),
+        np.zeros(0, np.float32),
+        "drawn",
+    )
+    labels = np.zeros(len(seen), np.int64)
+    detections = Detections(seen, np.full(len(seen), 0.8, np.float32), labels, NAMES, (200, 4000))
+    return Scored(sample, detections, None)
+
+
+def pictures(share, count_, seed=0):
+    """A detector that sees each of 10 to 40 people with probability `share`."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count_):
+        truth = 20 * np.arange(rng.integers(10, 40))
+        made.append(picture(truth, truth[rng.random(len(truth)) < share], number))
+    return made
+
+
+def counted(image, measured):
+    table = np.array([measured[kind] for kind in kinds("person")], np.float32)
+    return replace(image, found=replace(image.found, counted=table[kind_of(image.found.boxes)]))
+
+
+def test_a_detector_that_misses_a_third_is_corrected_and_says_how_sure_it_is():
+    measured = stand_for(pictures(0.67, 200), NAMES)
+    worth, variance = measured["person ≥ 32 px"]
+    assert worth == pytest.approx(1.5, rel=0.05)
+    # Of n people n · p are seen ± √(n · p · (1 − p)), and each of these stands for 1 / p.
+    assert variance == pytest.approx(0.33 / 0.67**2, rel=0.3)
+    assert set(measured) == set(kinds("person"))
+    again = [counted(image, measured) for image in pictures(0.67, 200, seed=1)]
+    (row,) = [row for name, row in figures(again, NAMES).items() if "15 to …" in name]
+    assert abs(row["bias"][0]) < 0.5
+    assert 0.85 <= row["within 90 %"][0] <= 0.97
+
+
+def test_a_class_that_nobody_labelled_is_not_measured():
+    blind = [
+        replace(i, sample=replace(i.sample, exhaustive=np.zeros(6, bool))) for i in pictures(1, 3)
+    ]
+    assert stand_for(blind, NAMES) == {}
+    assert figures(blind, NAMES) == {}
+
+
+def test_every_class_is_counted_with_one_group():
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(NAMES)

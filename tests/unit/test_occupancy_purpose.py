@@ -1,0 +1,287 @@
+"""Counting in places: drawn boxes in a drawn view, no network."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from models.detections import Detections
+from models.errors import BadSite
+from models.frame import Frame
+from models.redaction import redact
+from models.registration import Sight
+from services.judgement import State, judge_all
+from services.outcome import described
+from services.purposes import occupancy
+from services.sites import parse_site
+from services.view import View
+
+NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
+SITE = """
+territory: t
+site: s
+name: Place
+time_zone: Europe/Paris
+min_count: 5
+purposes:
+  occupancy:
+    legal_basis: public_task
+    retention_days: {images: 30, events: 365}
+    notice: https://www.example.org
+cameras:
+  - id: cam
+    name: Mât
+    size_wh: [400, 300]
+    key_prefix: cam/
+    private_zones: [[[0, 0], [60, 0], [60, 300], [0, 300]]]
+assets:
+"""
+ASSET = """
+  - id: {id}
+    purpose: occupancy
+    kind: {kind}
+    geometry: {{type: Point, coordinates: [-3.3, 47.7]}}
+    views:
+      cam: {outline}
+    limits: {limits}
+"""
+LOT = [[100, 100], [340, 100], [340, 260], [100, 260]]
+STALLS = [
+    [[110 + 60 * i, 150], [160 + 60 * i, 150], [160 + 60 * i, 200], [110 + 60 * i, 200]]
+    for i in range(3)
+]
+NOON = datetime(2026, 6, 12, 12, tzinfo=UTC)
+
+
+class Looks:
+    """What a stall looks like: half sure of what its boxes say."""
+
+    def __init__(self, boxes):
+        self.cars = [box for name, *box in boxes if name in ("car", "truck")]
+
+    def taken(self, frame, outlines):
+        middles = [outline.mean(0) for outline in outlines]
+        within = [
+            any(x1 < x < x2 and y1 < y < y2 for x1, y1, x2, y2 in self.cars) for x, y in middles
+        ]
+        return np.where(within, 0.8, 0.2).astype(np.float32)
+
+
+def site(*assets):
+    rows = [
+        ASSET.format(id=name, kind=kind, outline=outline, limits=limits)
+        for name, kind, outline, limits in assets
+    ]
+    return parse_site(SITE + "".join(rows), "site.yaml")
+
+
+def view(where, boxes=(), *, level=None, fog=0.0, at=NOON, scores=None, counted=None, sight=None):
+    """A view with boxes of (name, x1, y1, x2, y2)."""
+    pixels = np.random.default_rng(0).integers(60, 200, (300, 400, 3), np.uint8)
+    pixels = (fog * 190 + (1 - fog) * pixels).astype(np.uint8)
+    if level is not None:
+        pixels[...] = level
+    found = Detections(
+        np.array([box[1:] for box in boxes], np.float32).reshape(-1, 4),
+        np.full(len(boxes), 0.9, np.float32) if scores is None else np.array(scores, np.float32),
+        np.array([NAMES.index(box[0]) for box in boxes], np.int64),
+        NAMES,
+        (300, 400),
+    )
+    if counted is not None:
+        found = replace(found, counted=np.tile(np.array(counted, np.float32), (len(boxes), 1)))
+    frame = Frame("cam/a.jpg", pixels, "cam", at, "key")
+    return View(
+        where,
+        where.cameras[0],
+        redact(frame, [], redactor="none@0"),
+        {"occupancy": found},
+        {"occupancy": "occupancy@0"},
+        f"{at.isoformat()}",
+        "cam/a.w.jpg",
+        sight=sight,
+        detectors={"occupancy": Looks(boxes)},
+    )
+
+
+def said(where, *arguments, **options):
+    """(id, quantity) → observation."""
+    observations = occupancy.measure(view(where, *arguments, **options))
+    return {(o.asset.rpartition(":")[2], o.quantity): o for o in observations}
+
+
+def people(count, y=200):
+    return [("person", 110 + 20 * i, y - 40, 120 + 20 * i, y) for i in range(count)]
+
+
+SQUARE = site(("place", "square", LOT, "{capacity: 20}"))
+PARK = site(
+    ("lot", "car-park", LOT, "{capacity: 3, dwell_minutes: 20}"),
+    *[(f"P-{i}", "stall", outline, "{}") for i, outline in enumerate(STALLS)],
+)
+
+
+def car_in(stall):
+    (left, top), (_, _), (right, bottom), _ = STALLS[stall]
+    return ("car", left, top - 20, right, bottom)
+
+
+def test_what_stands_in_the_outline_counts():
+    inside = people(8)
+    outside = [("person", 110, 40, 120, 90), ("person", 110, 250, 120, 262)]  # feet above, below
+    found = said(SQUARE, [*inside, *outside, ("car", 120, 120, 220, 200)])
+    one = found["place", "occupancy.count"]
+    assert (one.value, one.low, one.high, one.unit) == (8, 7, 9, "{person}")
+    assert found["place", "occupancy.share"].value == pytest.approx(0.4)
+
+
+def test_private_zones_count_nothing():
+    wide = site(("place", "square", [[0, 100], [340, 100], [340, 260], [0, 260]], "{}"))
+    boxes = [*people(6), *[("person", 10 + 8 * i, 150, 16 + 8 * i, 200) for i in range(5)]]
+    assert said(wide, boxes)["place", "occupancy.count"].value == 6
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_few_people_are_told_as_a_range_that_is_the_same_for_none(count):
+    found = said(SQUARE, people(count))
+    one, share = found["place", "occupancy.count"], found["place", "occupancy.share"]
+    assert (one.value, one.reason, one.low, one.high) == (None, "below_min_count", 0, 4)
+    assert (share.value, share.low, share.high) == (None, 0, 0.2)
+    assert not one.detail
+
+
+def test_vehicles_are_no_people_and_are_told_exactly():
+    lot = site(("lot", "car-park", LOT, "{}"))
+    assert said(lot, [("car", 120, 150, 160, 180)])["lot", "occupancy.count"].value == 1
+
+
+def test_what_the_detector_misses_is_in_the_number_and_its_interval():
+    one = said(SQUARE, people(10), counted=(1.4, 0.8))["place", "occupancy.count"]
+    assert one.value == 14
+    assert (one.low, one.high) == (9, 19)  # 14 ± 1.645 · √(10 · 0.8 + what may be missed)
+
+
+def test_a_stall_is_taken_by_what_stands_in_it():
+    found = said(PARK, [car_in(0), ("person", 175, 150, 185, 195)])
+    values = [found[f"P-{i}", "occupancy.taken"].value for i in range(3)]
+    assert values[0] > 0.9
+    assert max(values[1:]) < 0.1
+
+
+def test_a_stall_behind_a_lorry_is_unknown_and_widens_the_count():
+    lorry = ("truck", 165, 100, 225, 290)
+    found = said(PARK, [car_in(0), lorry])
+    hidden = found["P-1", "occupancy.taken"]
+    assert (hidden.value, hidden.reason) == (None, "occluded")
+    lot = found["lot", "occupancy.count"]
+    assert lot.value == 1
+    assert lot.high >= 2
+
+
+def test_a_car_park_is_the_sum_of_its_stalls():
+    found = said(PARK, [car_in(0), car_in(2), ("car", 110, 230, 150, 255)])  # one drives about
+    assert found["lot", "occupancy.count"].value == 2
+    assert found["lot", "occupancy.share"].value == pytest.approx(2 / 3, abs=1e-3)
+
+
+@pytest.mark.parametrize(("level", "reason"), [(3, "dark"), (180, "blank")])
+def test_dark_and_fog_are_unknown_never_free(level, reason):
+    for one in said(PARK, level=level).values():
+        assert (one.value, one.high, one.reason) == (None, None, reason)
+    assert {o.reason for o in said(SQUARE, level=level).values()} == {reason}
+
+
+def test_thick_fog_hides_what_there_is():
+    assert said(PARK, fog=0.5)["lot", "occupancy.count"].value == 0
+    assert said(PARK, fog=0.95)["lot", "occupancy.count"].reason == "blank"
+
+
+def test_a_lost_view_is_unknown():
+    lost = Sight("lost", None, 3)
+    assert {o.reason for o in said(PARK, [car_in(0)], sight=lost).values()} == {"view_lost"}
+
+
+def test_an_area_on_the_ground_gives_a_density():
+    # 0.001° of latitude by 0.001° of longitude at 47.7°: 111.2 m by 75.1 m.
+    ring = [[-3.3, 47.7], [-3.299, 47.7], [-3.299, 47.701], [-3.3, 47.701], [-3.3, 47.7]]
+    area = f"{{type: Polygon, coordinates: [{ring}]}}"
+    text = SITE + ASSET.format(id="place", kind="square", outline=LOT, limits="{}")
+    where = parse_site(text.replace("{type: Point, coordinates: [-3.3, 47.7]}", area), "site.yaml")
+    detail = said(where, people(10))["place", "occupancy.count"].detail
+    assert detail["per_m2"] == pytest.approx(10 / (111.2 * 75.1), rel=0.05)
+    assert said(where, people(2))["place", "occupancy.count"].detail == {}
+
+
+def test_a_pitch_is_in_use():
+    pitch = site(("pitch", "pitch", LOT, "{}"))
+    assert said(pitch, people(2))["pitch", "occupancy.use"].value > 0.9
+    assert said(pitch)["pitch", "occupancy.use"].value == 0
+
+
+def judged(where, asset, quantity, history):
+    """Statuses and event types of a history of (minutes, boxes, options)."""
+    found = []
+    for minutes, boxes, options in history:
+        at = NOON + timedelta(minutes=minutes)
+        found += [
+            o
+            for o in occupancy.measure(view(where, boxes, at=at, **options))
+            if (o.asset.rpartition(":")[2], o.quantity) == (asset, quantity)
+        ]
+    (limits,) = [
+        occupancy.judgement(a.limits)[quantity] for a in where.assets if a.id.endswith(f":{asset}")
+    ]
+    state, events = judge_all(State(), found, limits, "/t/s")
+    return state.status, [event.type for event in events]
+
+
+def test_a_lot_that_wavers_at_its_limit_raises_one_event():
+    lot = site(("lot", "car-park", LOT, "{capacity: 10, full: 0.95, available: 0.75}"))
+
+    def cars(count):
+        return [("car", 105 + 23 * i, 150, 125 + 23 * i, 180) for i in range(count)]
+
+    history = [(10 * i, cars(10 if i % 3 else 9), {}) for i in range(24)]
+    assert judged(lot, "lot", "occupancy.share", history) == ("raised", ["vigie.occupancy.full.v1"])
+    history += [(240 + 10 * i, cars(4), {}) for i in range(3)]
+    assert judged(lot, "lot", "occupancy.share", history) == (
+        "clear",
+        ["vigie.occupancy.full.v1", "vigie.occupancy.available.v1"],
+    )
+
+
+def test_fog_makes_a_full_lot_unknown_not_free():
+    full = [car_in(i) for i in range(3)]
+    history = [(10 * i, full, {}) for i in range(4)]
+    history += [(40 + 10 * i, [], {"level": 180}) for i in range(30)]
+    found = judged(PARK, "lot", "occupancy.share", history)
+    assert found == ("unknown", ["vigie.occupancy.full.v1"])
+
+
+def test_a_square_with_few_people_is_available_again():
+    crowd = [("person", 104 + 11 * i, 150, 112 + 11 * i, 200) for i in range(20)]
+    history = [(10 * i, crowd, {}) for i in range(3)] + [(30 + 10 * i, [], {}) for i in range(3)]
+    assert judged(SQUARE, "place", "occupancy.share", history)[1] == [
+        "vigie.occupancy.full.v1",
+        "vigie.occupancy.available.v1",
+    ]
+
+
+def test_nothing_of_a_person_is_kept_but_the_number():
+    seen = view(SQUARE, [*people(8), car_in(0)])
+    kept = described(seen.frame, seen.detections)
+    assert [found.label for found in kept["detections"]] == ["car"]
+    for one in occupancy.measure(seen):
+        assert not one.detail
+        assert len(one.evidence.polygon) == len(LOT)
+
+
+def test_a_kind_that_cannot_be_counted_is_refused_with_its_line():
+    with pytest.raises(BadSite, match=r"kind: the purpose occupancy knows no such kind"):
+        site(("x", "fountain", LOT, "{}"))
+
+
+def test_limits_that_contradict_each_other_are_refused():
+    with pytest.raises(BadSite, match="available must not be above full"):
+        site(("x", "car-park", LOT, "{full: 0.5, available: 0.8}"))

@@ -1,0 +1,134 @@
+"""Parking stalls to learn from: real ones with their state, drawn ones, vehicles and bare ground.
+
+One real car park is known. So that the network does not learn that place alone, it also sees the
+feet of vehicles elsewhere as taken stalls, and ground on which nothing stands as free ones.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadConfiguration
+from models.stalls import Outline
+from training import scenes
+from training.labelled import Boxes
+from training.occupancy import GROUND_VEHICLES, from_above, read_train
+
+_FOOT = 0.6  # of a vehicle's box, from below: what hides the ground it stands on
+_LEAST_PX = 28.0  # height of a vehicle that is cut out
+_TRIES = 12  # to find bare ground in a picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stall:
+    """A stall, or what may pass for one.
+
+    Attributes:
+        picture: index of its picture.
+        outline: float32 (4, 2) px.
+        taken: whether a vehicle stands in it.
+        captured: of real ones, when: the days of one car park are alike.
+    """
+
+    picture: int
+    outline: Outline
+    taken: bool
+    captured: str = ""
+
+
+Lot = tuple[list[Path], list[Stall]]
+"""Picture files, and the stalls in them."""
+
+
+def read_lot(data: Path, split: str) -> Lot:
+    """The real car park.
+
+    Raises:
+        BadConfiguration: the data is not there.
+    """
+    try:
+        coco = json.loads((data / "parking" / f"{split}.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfiguration(
+            f"no {split}.json in {data}/parking: give the folder with parking and occupancy"
+        ) from error
+    taken = {c["id"]: c["name"] == "occupied" for c in coco["categories"]}
+    index = {image["id"]: i for i, image in enumerate(coco["images"])}
+    stalls = [
+        Stall(
+            index[a["image_id"]],
+            np.array(a["segmentation"][0], np.float32).reshape(-1, 2),
+            taken[a["category_id"]],
+            coco["images"][index[a["image_id"]]]["captured"],
+        )
+        for a in coco["annotations"]
+    ]
+    return [data / "parking" / image["file_name"] for image in coco["images"]], stalls
+
+
+def find_elsewhere(data: Path, rng: np.random.Generator) -> Lot:
+    """Vehicles' feet and bare ground in pictures of streets.
+
+    Raises:
+        BadConfiguration: the data is not there.
+    """
+    paths: list[Path] = []
+    stalls: list[Stall] = []
+    for sample in read_train(data):
+        assert sample.path is not None
+        if from_above(sample):
+            continue  # there a box is the whole vehicle, and drawn car parks show it
+        vehicles = sample.boxes[np.isin(sample.labels, GROUND_VEHICLES)]
+        vehicles = vehicles[vehicles[:, 3] - vehicles[:, 1] >= _LEAST_PX]
+        if not len(vehicles):
+            continue
+        number = len(paths)
+        paths.append(sample.path)
+        sizes = vehicles[:, 2:] - vehicles[:, :2]
+        feet = vehicles.copy()
+        feet[:, 1] = vehicles[:, 3] - _FOOT * sizes[:, 1]
+        stalls += [Stall(number, _corners(foot), taken=True) for foot in feet]
+        known = np.concatenate([sample.boxes, sample.ignored])
+        stalls += [Stall(number, _corners(b), taken=False) for b in _bare(feet, known, rng)]
+    return paths, stalls
+
+
+def draw_lots(count: int, seed: int) -> Iterator[tuple[NDArray[np.uint8], list[Stall]]]:
+    """Drawn streets and orthophotos with stalls; their truth is complete."""
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        above = index % 3 == 2
+        scene = scenes.aerial(rng) if above else scenes.street(rng, cars=6, night=index % 6 == 1)
+        stalls = [
+            Stall(index, np.asarray(stall.polygon, np.float32), stall.occupied)
+            for stall in scene.stalls.values()
+        ]
+        if stalls:
+            yield scene.pixels, stalls
+
+
+def _bare(feet: Boxes, known: Boxes, rng: np.random.Generator) -> Iterator[Boxes]:
+    """As many places beside vehicles, as large as they, on which nothing known stands."""
+    for foot in feet:
+        size = foot[2:] - foot[:2]
+        for _ in range(_TRIES):
+            start = foot[:2] + size * rng.uniform([-3, -0.3], [3, 1.2])
+            place = np.concatenate([start, start + size]).astype(np.float32)
+            apart = (
+                (known[:, 0] >= place[2])
+                | (known[:, 2] <= place[0])
+                | (known[:, 1] >= place[3])
+                | (known[:, 3] <= place[1])
+            )
+            if apart.all() and (start > 0).all():
+                yield place
+                break
+
+
+def _corners(box: Boxes) -> Outline:
+    x1, y1, x2, y2 = box
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
