@@ -28,7 +28,7 @@ from training.evaluate import calibration, calibration_error
 from training.stalls import Stall, draw_lots, read_lot
 from training.tasks.stalls import CALIBRATED_ON
 
-STREETS, SEED = 60, 3
+STREETS, SEED = 40, 3
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -12,6 +12,7 @@ from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, 
 from models.card import SHIPPED, read_card
 from models.errors import BadAnswer
 from models.redaction import Box
+from models.runtime import suppress
 from models.tiling import LIMITS, tiles
 
 STRIDE_PX = 4
@@ -127,14 +128,3 @@ class HeatRuntime:
         centres_yx = (np.stack([rows, columns], 1) + shifts + 0.5) * STRIDE_PX
         corners = np.concatenate([centres_yx - half_hw, centres_yx + half_hw], 1)  # y1 x1 y2 x2
         return Found(corners[:, [1, 0, 3, 2]].astype(np.float32), scores.astype(np.float32), labels)
-
-
-def suppress(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64], iou: float
-) -> NDArray[np.intp]:
-    """Indices of the boxes (N, 4) that no better one with the same label overlaps by `iou`."""
-    if not len(boxes):
-        return np.zeros(0, np.intp)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, iou)
-    return np.asarray(kept, np.intp).ravel()

@@ -116,7 +116,7 @@ class Runtime:
         boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
         solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         where, labels, boxes = where[solid], labels[solid], boxes[solid]
-        kept = _suppress(boxes, scores[where, labels], labels)
+        kept = suppress(boxes, scores[where, labels], labels)[:_MAX_DETECTIONS]
         where, labels = where[kept], labels[kept]
         facts = {}
         for name, logit in zip(architecture.image_names, dense.image, strict=True):
@@ -133,7 +133,9 @@ class Runtime:
             facts,
         )
 
-    def detect_tiled(self, pixels: NDArray[np.uint8], scale: float) -> Detections:
+    def detect_tiled(
+        self, pixels: NDArray[np.uint8], scale: float, min_score: float | None = None
+    ) -> Detections:
         """Objects in a large image, looked at in squares of the network's own size.
 
         What the border of a square cuts is left to the next one, which holds it whole if its sides
@@ -142,6 +144,7 @@ class Runtime:
         Args:
             pixels: uint8 (H, W, 3) RGB.
             scale: at which objects have the size that the network knows.
+            min_score: as of `detect`.
 
         Raises:
             BadAnswer: the network gave a number that is not finite.
@@ -158,7 +161,7 @@ class Runtime:
             square = np.full((side, side, 3), 127, np.uint8)
             part = pixels[top : top + side, left : left + side]
             square[: part.shape[0], : part.shape[1]] = part
-            seen = self.detect(square)
+            seen = self.detect(square, min_score)
             ends = np.array([left, top, left + side, top + side], np.float32)
             boxes = seen.boxes + ends[[0, 1, 0, 1]]
             inner = (ends > 0) & (ends < [width, height, width, height])
@@ -171,7 +174,7 @@ class Runtime:
         boxes = np.minimum(np.concatenate(places) * full, np.array(size_hw[::-1] * 2, np.float32))
         scores = np.concatenate([part.scores for part in found])
         labels = np.concatenate([part.labels for part in found])
-        kept = _suppress(boxes, scores, labels)
+        kept = suppress(boxes, scores, labels)[:_MAX_DETECTIONS]
         return Detections(
             boxes[kept],
             scores[kept],
@@ -238,16 +241,19 @@ def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8
     return canvas, scale
 
 
-def _suppress(
-    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64]
+def suppress(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    iou: float = _NMS_IOU,
 ) -> NDArray[np.intp]:
-    """Indices of the boxes that stay, best first: per class, none overlaps a better one."""
+    """Indices of the boxes (N, 4) that stay, best first: per label, none overlaps a better one."""
     if not len(boxes):
         return np.zeros(0, np.intp)
     xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, _NMS_IOU)
+    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, iou)
     order = np.asarray(kept, np.intp).ravel()
-    return order[np.argsort(-scores[order], kind="stable")][:_MAX_DETECTIONS]
+    return order[np.argsort(-scores[order], kind="stable")]
 
 
 def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Sample:
         source: data source, by which figures are reported.
         loose: the boxes are too rough to score against.
         night: taken by night, None where nobody said.
+        ignored: float32 (M, 4) xyxy px, within which a class teaches nothing.
+        ignored_labels: int64 (M,) the class that it holds for.
     """
 
     path: Path | None
@@ -47,6 +49,8 @@ class Sample:
     loose: bool = False
     night: bool | None = None
     pixels: NDArray[np.uint8] | None = None
+    ignored: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    ignored_labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def frame(self) -> Frame:
         """The picture at full size, personal data included.

@@ -48,7 +48,8 @@ def _assign(
 def loss(dense: Dense, samples: list[Sample], at: Tensor) -> dict[str, Tensor]:
     """Mean losses of a batch by part: `what`, `where`, `state`, `image`; their sum is trained.
 
-    Unlabelled classes of an image (`Sample.exhaustive`) and unknown facts teach nothing.
+    Unlabelled classes of an image (`Sample.exhaustive`), what is ignored, and unknown facts teach
+    nothing.
     """
     predicted = boxes_of(dense.distances, at)  # (B, A, 4)
     goal = torch.zeros_like(dense.logits)
@@ -57,6 +58,10 @@ def loss(dense: Dense, samples: list[Sample], at: Tensor) -> dict[str, Tensor]:
     state_logits, state_truth = [], []
     for i, sample in enumerate(samples):
         weight[i] *= torch.from_numpy(sample.exhaustive).to(weight)
+        for label, box in zip(sample.ignored_labels.tolist(), sample.ignored.tolist(), strict=True):
+            within = (at[:, 0] >= box[0]) & (at[:, 1] >= box[1])
+            within &= (at[:, 0] < box[2]) & (at[:, 1] < box[3])
+            weight[i, within, label] = 0.0
         if not len(sample.boxes):
             continue
         truth = torch.from_numpy(sample.boxes).to(predicted)

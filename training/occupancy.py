@@ -66,16 +66,17 @@ def read_measured(data: Path, split: str) -> list[Sample]:
         # Nobody labelled bicycles.
         known = np.array([n in _FROM_ABOVE if above else n != "bicycle" for n in NAMES])
         known &= image.get("exhaustive", True)
-        samples.append(_sample(labelled, known, above or image["source"]))
+        samples.append(sample_of(labelled, known, above or image["source"]))
     return samples
 
 
 def draw_measured(count: int, seed: int) -> list[Sample]:
     """Drawn streets to measure counts on."""
-    return [_sample(street, street.taught, "drawn") for street in draw(count, seed)]
+    return [sample_of(street, street.taught, "drawn") for street in draw(count, seed)]
 
 
-def _sample(labelled: Labelled, known: NDArray[np.bool_], source: str) -> Sample:
+def sample_of(labelled: Labelled, known: NDArray[np.bool_], source: str) -> Sample:
+    """The same as a sample of a detector, `known` (C,) its classes that are labelled whole."""
     return Sample(
         labelled.path,
         labelled.boxes,
@@ -85,6 +86,8 @@ def _sample(labelled: Labelled, known: NDArray[np.bool_], source: str) -> Sample
         np.zeros(0, np.float32),
         source,
         pixels=labelled.pixels,
+        ignored=labelled.ignored,
+        ignored_labels=labelled.ignored_labels,
     )
 
 

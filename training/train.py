@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as fn
 
 from models.errors import BadConfiguration
 from models.heatmap import HeatNetwork
@@ -52,23 +52,21 @@ def freeze(network: Network | HeatNetwork, stages: int) -> None:
             parameter.requires_grad_(requires_grad=False)
 
 
-class _Unstrided(nn.Conv2d):
-    """Computed everywhere, then thinned out."""
+def spare_depthwise(network: nn.Module) -> None:
+    """Compute large or strided depthwise convolutions in float32 where others are in bfloat16.
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows, columns = self.stride
-        everywhere = fn.conv2d(x, self.weight, self.bias, 1, self.padding, groups=self.groups)
-        return everywhere[..., ::rows, ::columns]
-
-
-def unstride(network: nn.Module) -> None:
-    """Compute strided depthwise convolutions in a way whose backward pass is fast on CPUs.
-
-    Torch has fast code only for those without strides: two layers would take a third of a step.
+    Torch has no fast backward pass for them in bfloat16 on CPUs: a few layers would take most of a
+    step.
     """
-    for layer in network.modules():
-        if type(layer) is nn.Conv2d and layer.groups > 1 and max(layer.stride) > 1:
-            layer.__class__ = _Unstrided
+    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    for layer in layers:
+        if layer.groups > 1 and (max(layer.stride) > 1 or max(layer.kernel_size) > 3):
+            layer.forward = partial(_in_float32, layer.forward)  # type: ignore[method-assign]
+
+
+def _in_float32(convolve: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return convolve(x.float())
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -114,7 +112,7 @@ def train(
     network.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     if device == "cpu":
-        unstride(network)
+        spare_depthwise(network)
     optimizer = _optimizer(network, recipe)
     peaks = [group["lr"] for group in optimizer.param_groups]
     epochs = recipe.epochs

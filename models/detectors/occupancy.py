@@ -1,6 +1,7 @@
 """People and vehicles, to be counted: person, bicycle, car, motorcycle, bus, truck.
 
-They are counted on stills and never followed: what leaves a picture is a number.
+They are counted on stills and never followed: what leaves a picture is a number. Large pictures are
+looked at whole and in squares, for what is small in them.
 """
 
 import hashlib
@@ -15,37 +16,38 @@ from models.backends import Precision
 from models.card import SHIPPED, Card
 from models.counting import GROUPS, group_of, kind_of, kinds
 from models.detections import Detections
-from models.heat_runtime import HeatRuntime, suppress
 from models.redaction import RedactedFrame
+from models.runtime import Runtime, suppress
 from models.stalls import Outline, Stalls
 
-_FINE_PX = 640
-_STEP = 2
-_NMS_IOU = 0.5
-_SAME_IOU = 0.7  # two kinds of vehicle at one place
+_LARGE_PX = 900  # long side from which a picture is also looked at in squares
+_SAME_IOU = 0.6  # of two kinds of vehicle at one place, or of one thing on two levels
 
 
 class OccupancyDetector:
     """`RedactedFrame` → people and vehicles."""
 
     def __init__(
-        self, *, folder: Path = SHIPPED, cache: Path | None = None, precision: Precision = "int8"
+        self,
+        *,
+        folder: Path = SHIPPED,
+        stalls: Path = SHIPPED,
+        cache: Path | None = None,
+        precision: Precision = "int8",
     ) -> None:
         """Load the weights.
+
+        Args:
+            folder: where those of people and vehicles lie.
+            stalls: where those of the look of parking stalls lie.
+            cache: folder for the exported networks; a private temporary one when None.
+            precision: numbers on CPU.
 
         Raises:
             BadWeights: missing, damaged or foreign weights.
         """
-        self._runtime = HeatRuntime(
-            "occupancy",
-            folder=folder,
-            cache=cache,
-            precision=precision,
-            fine_px=_FINE_PX,
-            step=_STEP,
-            nms_iou=_NMS_IOU,
-        )
-        self._stalls = Stalls(folder=folder, cache=cache, precision=precision)
+        self._runtime = Runtime("occupancy", folder=folder, cache=cache, precision=precision)
+        self._stalls = Stalls(folder=stalls, cache=cache, precision=precision)
         groups = [list(GROUPS).index(group_of(name)) for name in self.names]
         self._groups = np.array(groups, np.int64)
 
@@ -90,20 +92,22 @@ class OccupancyDetector:
                 when None.
 
         Raises:
-            BadAnswer: not_finite, too_many_found.
+            BadAnswer: not_finite.
         """
-        height, width = pixels.shape[:2]
-        floors = [self.card.min_score[n] if min_score is None else min_score for n in self.names]
-        found = self._runtime.find(pixels, floors)
-        boxes = np.clip(found.boxes, 0, np.array([width, height] * 2, np.float32))
-        keep = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
-        solid = Detections(
-            boxes[keep], found.scores[keep], found.labels[keep], self.names, (height, width)
-        )
+        found = self._runtime.detect(pixels, min_score)
+        if max(pixels.shape[:2]) >= _LARGE_PX:
+            squares = self._runtime.detect_tiled(pixels, 1.0, min_score)
+            found = Detections(
+                np.concatenate([found.boxes, squares.boxes]),
+                np.concatenate([found.scores, squares.scores]),
+                np.concatenate([found.labels, squares.labels]),
+                self.names,
+                found.size_hw,
+            )
         # A van that looks like a car and like a lorry is one vehicle.
-        groups = self._groups[solid.labels]
-        best = suppress(solid.boxes, solid.scores, groups, _SAME_IOU)
-        made = solid.where(np.isin(np.arange(len(solid)), best))
+        groups = self._groups[found.labels]
+        best = suppress(found.boxes, found.scores, groups, _SAME_IOU)
+        made = found.where(np.isin(np.arange(len(found)), best))
         return replace(made, counted=self._counted(made))
 
     def _counted(self, found: Detections) -> NDArray[np.float32]:

@@ -51,11 +51,12 @@ KINDS: Mapping[str, str] = {
 
 _GEOD = Geod(ellps="GRS80")
 # Probability of a vehicle in a stall: constant, slope on the logit of the stall's look, slope on
-# the evidence of the best box (benchmarks/bench_stalls.py fits them).
-_TAKEN = (-1.5, 0.7, 5.0)
+# the evidence of the best box. `python -m benchmarks.stalls` fits them, free and taken stalls
+# weighing the same.
+_TAKEN = (3.18, 1.72, 2.11)
 _BEFORE = 0.5  # of a stall's height, by which what stands before it reaches below it
 _HIDDEN = 0.6  # share of a stall that something before it covers, from which nothing is known
-_SURE = 0.7  # probability from which a vehicle is seen nevertheless
+_SEEN = 0.5  # evidence of boxes from which a vehicle is seen nevertheless
 
 
 class Limits(BaseModel):
@@ -232,7 +233,7 @@ def taken(look: float, evidence: float, hidden: bool = False) -> float | None:
     constant, by_look, by_box = _TAKEN
     odds = math.log(max(look, 1e-4) / max(1 - look, 1e-4))
     probability = 1 / (1 + math.exp(-constant - by_look * odds - by_box * evidence))
-    return None if hidden and probability < _SURE else probability
+    return None if hidden and evidence < _SEEN else probability
 
 
 def evidence(outline: NDArray[np.float32], vehicles: Detections) -> tuple[float, bool]:

@@ -4,20 +4,18 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-from models.card import SHIPPED, Architecture, Card, read_card, read_weights
-from models.checkpoint import build, save
+from models.card import Architecture, Card
+from models.checkpoint import save
+from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from models.errors import BadConfiguration
-from models.heat_runtime import Found
-from models.heatmap import FUSED, HeatNetwork
+from models.network import Network
 from models.patch import PatchNetwork
-from models.redaction import LABELS
 from models.stalls import PATCH_PX
 from training.labelled import Labelled
 from training.occupancy import NAMES, draw, read_measured, read_train, turned
-from training.tasks.occupancy import _from_privacy, view
+from training.tasks.occupancy import view
 
 PERSON, BICYCLE, CAR, MOTORCYCLE, BUS, TRUCK = range(6)
 CATEGORIES = [{"id": i + 1, "name": name} for i, name in enumerate(NAMES)]
@@ -102,26 +100,6 @@ def test_a_folder_without_the_data_is_refused(tmp_path):
         read_train(tmp_path)
 
 
-def test_training_starts_with_what_finds_personal_data():
-    architecture = Architecture(
-        NAMES, input_px=0, backbone="mobilenetv2_100", channels=48, kind="heatmap"
-    )
-    network = HeatNetwork(architecture).eval()
-    _from_privacy(network)
-    card = read_card("privacy")
-    known = build(card, read_weights(card, SHIPPED))
-    pixels = torch.randint(0, 255, (1, 96, 96, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        new, old = network(pixels), known(pixels)
-    vehicle = LABELS.index("vehicle")
-    torch.testing.assert_close(new.logits[:, PERSON], old.logits[:, LABELS.index("person")])
-    for label in (BICYCLE, CAR, TRUCK):
-        torch.testing.assert_close(new.logits[:, label], old.logits[:, vehicle])
-        mine, theirs = (slice(2 * i, 2 * i + 2) for i in (label, vehicle))
-        torch.testing.assert_close(new.log_sizes[:, mine], old.log_sizes[:, theirs])
-        torch.testing.assert_close(new.offsets[:, mine], old.offsets[:, theirs])
-
-
 def painted(box, size_hw=(200, 300)):
     x1, y1, x2, y2 = box
     pixels = np.zeros((*size_hw, 3), np.uint8)
@@ -162,26 +140,31 @@ def test_drawn_streets_are_labelled_whole():
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory, networks):
     folder = tmp_path_factory.mktemp("weights")
-    heat = Architecture(NAMES, input_px=0, backbone=FUSED, channels=16, kind="heatmap")
+    things = Architecture(NAMES, input_px=96, channels=16)
     patch = Architecture(("occupied",), input_px=PATCH_PX, backbone="", channels=8, kind="patch")
     measured = {"person ≥ 64 px": (1.25, 0.5), "vehicle ≥ 16 px": (1.1, 0.2)}
     for name, network, scores, calibration in (
-        ("occupancy", HeatNetwork(heat), dict.fromkeys(NAMES, 0.4), measured),
+        ("occupancy", Network(things), dict.fromkeys(NAMES, 0.4), measured),
         ("stalls", PatchNetwork(patch), {"occupied": 0.5}, {}),
     ):
         card = Card(name, network.architecture, "", scores, calibration, "none", "none")
         save(network.eval(), card, folder)
-    return OccupancyDetector(folder=folder, cache=networks, precision="f32")
+    return OccupancyDetector(folder=folder, stalls=folder, cache=networks, precision="f32")
+
+
+def found_of(rows, size_hw=(200, 300)):
+    return Detections(
+        np.array([row[2:] for row in rows], np.float32).reshape(-1, 4),
+        np.array([row[1] for row in rows], np.float32),
+        np.array([row[0] for row in rows], np.int64),
+        NAMES,
+        size_hw,
+    )
 
 
 def planted(detector, monkeypatch, *rows):
     """What the detector makes of (label, score, x1, y1, x2, y2)."""
-    found = Found(
-        np.array([row[2:] for row in rows], np.float32).reshape(-1, 4),
-        np.array([row[1] for row in rows], np.float32),
-        np.array([row[0] for row in rows], np.int64),
-    )
-    monkeypatch.setattr(detector._runtime, "find", lambda pixels, floors: found)
+    monkeypatch.setattr(detector._runtime, "detect", lambda pixels, min_score: found_of(rows))
     return detector.detect(np.zeros((200, 300, 3), np.uint8))
 
 
@@ -211,13 +194,18 @@ def test_each_find_stands_for_what_was_measured_of_its_kind(detector, monkeypatc
     assert found.counted[order] == pytest.approx(np.array([[1.25, 0.5], [1.1, 0.2], [1, 0]]))
 
 
-def test_what_reaches_beyond_the_picture_is_clipped_and_what_lies_beside_it_is_gone(
-    detector, monkeypatch
-):
-    found = planted(
-        detector, monkeypatch, (CAR, 0.9, -20, 50, 60, 90), (CAR, 0.9, 320, 50, 360, 90)
-    )
-    assert found.boxes.tolist() == [[0, 50, 60, 90]]
+def test_a_large_picture_is_also_looked_at_in_squares(detector, monkeypatch):
+    size_hw = (700, 1200)
+    large, small = (CAR, 0.8, 100, 100, 500, 400), (PERSON, 0.7, 800, 300, 812, 330)
+    again = (CAR, 0.6, 104, 100, 498, 402)
+    runtime = detector._runtime
+    monkeypatch.setattr(runtime, "detect", lambda *_: found_of([large], size_hw))
+    monkeypatch.setattr(runtime, "detect_tiled", lambda *_: found_of([again, small], size_hw))
+    found = detector.detect(np.zeros((*size_hw, 3), np.uint8))
+    assert sorted(zip(found.labels.tolist(), found.scores.round(1).tolist(), strict=True)) == [
+        (PERSON, pytest.approx(0.7)),
+        (CAR, pytest.approx(0.8)),
+    ]
 
 
 def test_the_model_names_both_networks(detector):

@@ -24,7 +24,7 @@ from training.stalls import Lot, draw_lots, find_elsewhere, read_lot
 
 RECIPE = Recipe(
     "stalls",
-    epochs=30,
+    epochs=8,
     batch=64,
     learning_rate=2e-3,
     backbone_rate=1.0,
