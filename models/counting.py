@@ -6,10 +6,13 @@ How many real ones a find stands for, and how much that varies, is measured by k
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.detections import Detections
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "person": ("person",),
@@ -37,6 +40,22 @@ def count(counted: NDArray[np.float32]) -> Count:
     value = float(counted[:, 0].sum())
     reach = _QUANTILE * math.sqrt(float(counted[:, 1].sum()) + _MISSED)
     return Count(value, max(value - reach, 0.0), value + reach)
+
+
+def standing_for(found: Detections, measured: Mapping[str, tuple[float, float]]) -> Detections:
+    """The same finds with how many real objects each stands for.
+
+    Args:
+        found: at the thresholds that it was measured at: other finds would crowd these.
+        measured: kind of find → number and variance; one and zero where it is not there.
+    """
+    counted = found.counted.copy()
+    groups = np.array([group_of(name) for name in found.names])[found.labels]
+    for group in GROUPS:
+        mine = np.flatnonzero(groups == group)
+        table = np.array([measured.get(kind, (1.0, 0.0)) for kind in kinds(group)], np.float32)
+        counted[mine] = table[kind_of(found.boxes[mine])]
+    return replace(found, counted=counted)
 
 
 def group_of(name: str) -> str:

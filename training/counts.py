@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card import Card
-from models.counting import GROUPS, Count, count, kind_of, kinds
+from models.counting import GROUPS, Count, count, kind_of, kinds, standing_for
 from training.evaluate import Figure, Scored, bootstrap, matches
 
 _IOU = 0.5
@@ -43,7 +43,8 @@ def stand_for(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, tuple
 def at_thresholds(image: Scored, card: Card) -> Scored:
     """The picture with what the detector ships: finds from the card's thresholds on."""
     floors = np.array([card.min_score[name] for name in image.found.names])
-    return replace(image, found=image.found.where(image.found.scores >= floors[image.found.labels]))
+    sure = image.found.where(image.found.scores >= floors[image.found.labels])
+    return replace(image, found=standing_for(sure, card.calibration))
 
 
 def _spread(parts: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ looked at whole and in squares, for what is small in them.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.backends import Precision
 from models.card import SHIPPED, Card
-from models.counting import GROUPS, group_of, kind_of, kinds
+from models.counting import GROUPS, group_of, standing_for
 from models.detections import Detections
 from models.redaction import RedactedFrame
 from models.runtime import Runtime, suppress
@@ -108,16 +107,7 @@ class OccupancyDetector:
         groups = self._groups[found.labels]
         best = suppress(found.boxes, found.scores, groups, _SAME_IOU)
         made = found.where(np.isin(np.arange(len(found)), best))
-        return replace(made, counted=self._counted(made))
-
-    def _counted(self, found: Detections) -> NDArray[np.float32]:
-        """How many real objects each find stands for, as measured by kind of find."""
-        counted = found.counted.copy()
-        for number, group in enumerate(GROUPS):
-            mine = np.flatnonzero(self._groups[found.labels] == number)
-            measured = [self.card.calibration.get(kind, (1.0, 0.0)) for kind in kinds(group)]
-            counted[mine] = np.array(measured, np.float32)[kind_of(found.boxes[mine])]
-        return counted
+        return standing_for(made, self.card.calibration)
 
 
 def load(cache: Path | None = None, precision: Precision = "int8") -> OccupancyDetector:
