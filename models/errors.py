@@ -3,8 +3,10 @@
 ::
 
     VigieError
-    ├── BadImage              the picture is damaged, hostile or not a picture      quarantine
-    ├── RedactionFailed       personal data could not be covered with certainty     quarantine
+    ├── Reasoned              one image goes no further
+    │   ├── BadImage          the picture is damaged, hostile or not a picture      quarantine
+    │   ├── RedactionFailed   personal data could not be covered with certainty     quarantine
+    │   └── BadAnswer         what a network says of an image cannot be trusted     quarantine
     ├── BadWeights            a weights file is missing, foreign or damaged         stop
     ├── UnknownPlugin         a configuration names a plug-in that does not exist   stop
     ├── BadConfiguration      a setting or a command's argument is wrong            stop

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from models import errors
-from models.errors import BadImage, RedactionFailed, VigieError
+from models.errors import BadAnswer, BadImage, RedactionFailed, VigieError
 
 
 def tree(root=VigieError):
@@ -29,7 +29,7 @@ def test_only_a_full_or_absent_store_is_worth_a_retry():
     assert {e.__name__ for e in tree() if e.retryable} == {"StoreFull", "StoreUnavailable"}
 
 
-@pytest.mark.parametrize("kind", [BadImage, RedactionFailed])
+@pytest.mark.parametrize("kind", [BadAnswer, BadImage, RedactionFailed])
 def test_errors_cross_process_borders(kind):
     error = pickle.loads(pickle.dumps(kind("truncated", "at byte 12")))
     assert (error.reason, error.detail, str(error)) == (

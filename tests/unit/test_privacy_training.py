@@ -38,7 +38,7 @@ def labelled(boxes, labels, pixels=None, ignored=NOWHERE, ignored_labels=(), tau
 
 @pytest.fixture
 def unworn(monkeypatch):
-    monkeypatch.setattr(views, "_worn", lambda pixels, rng: pixels)
+    monkeypatch.setattr("training.views.worn", lambda pixels, rng: pixels)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -48,7 +48,7 @@ def test_boxes_of_a_view_lie_where_the_object_is_seen(seed):
     pixels[180:220, 250:330] = (255, 0, 0)
     sample = labelled([[250, 180, 330, 220]], [PLATE], pixels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(views, "_worn", lambda pixels, rng: pixels)
+        patch.setattr("training.views.worn", lambda pixels, rng: pixels)
         seen = views.view(sample, 320, np.random.default_rng(seed))
     red = (seen.pixels[..., 0] > 180) & (seen.pixels[..., 1] < 90)
     known = np.concatenate([seen.boxes, seen.ignored])
