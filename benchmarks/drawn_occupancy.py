@@ -1,7 +1,7 @@
 """Counts on drawn streets, whose truth is complete: error, bias, how often the interval is right.
 
 `python -m benchmarks.drawn_occupancy [STREETS [FOLDER]]`, FOLDER of other weights than those that
-ship. Training and the measuring of what a find stands for draw with other seeds.
+ship. Training draws with other seeds.
 """
 
 import sys

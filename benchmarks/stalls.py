@@ -5,7 +5,6 @@
 network learned nothing; by boxes alone, on drawn streets, as if no car park had ever been seen.
 """
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from models.detectors.occupancy import OccupancyDetector
 from models.frame import Frame, decode
 from models.redaction import Redactor
 from services.opening import open_redactor
-from services.purposes.occupancy import evidence, taken
+from services.purposes.occupancy import evidence, odds, taken
 from services.settings import Settings
-from training.evaluate import calibration, calibration_error
+from training.evaluate import calibration, calibration_error, of_both, resampled
+from training.occupancy import GROUND_VEHICLES
 from training.stalls import Stall, draw_lots, read_lot
 from training.tasks.stalls import CALIBRATED_ON
 
@@ -48,9 +48,7 @@ def said_of(
 ) -> list[Said]:
     redacted = redact(frame)
     found = detect(redacted)
-    vehicles = found.where(
-        np.isin(found.labels, [found.names.index(n) for n in ("car", "bus", "truck")])
-    )
+    vehicles = found.where(np.isin(found.labels, GROUND_VEHICLES))
     looks = detect.taken(redacted, [stall.outline for stall in stalls]).tolist()
     return [
         Said(stall.picture, stall.taken, look, *evidence(stall.outline, vehicles))
@@ -81,24 +79,18 @@ def truth_of(said: Sequence[Said]) -> NDArray[np.bool_]:
     return np.array([s.taken for s in said], bool)
 
 
-def odds(look: float) -> float:
-    return math.log(max(look, 1e-4) / max(1 - look, 1e-4))
-
-
 def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
     truth = truth_of(said)
     pictures = np.array([s.picture for s in said])
-    rng = np.random.default_rng(0)
     by_picture = [np.flatnonzero(pictures == i) for i in np.unique(pictures)]
-    rates = []
-    for _ in range(1000):
-        chosen = rng.integers(0, len(by_picture), len(by_picture))
-        drawn = np.concatenate([by_picture[i] for i in chosen])
-        if truth[drawn].any() and not truth[drawn].all():
-            rates.append(balanced_accuracy_score(truth[drawn], p[drawn] >= 0.5))
-    low, high = np.percentile(rates, [2.5, 97.5])
+    rate = of_both(balanced_accuracy_score, truth, p >= 0.5)
+    value, low, high, _ = resampled(
+        len(by_picture),
+        lambda chosen: rate(np.concatenate([by_picture[i] for i in chosen])),
+        len(said),
+    )
     print(
-        f"{name}: balanced accuracy {balanced_accuracy_score(truth, p >= 0.5):.4f} "
+        f"{name}: balanced accuracy {value:.4f} "
         f"[{low:.4f}, {high:.4f}], {int((truth & (p < 0.5)).sum())} taken missed of {truth.sum()}, "
         f"{int((~truth & (p >= 0.5)).sum())} false of {(~truth).sum()}, "
         f"ECE {calibration_error(truth, p):.4f}"

@@ -10,21 +10,30 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends import Backend, Precision
-from models.card import SHIPPED
-from models.errors import BadAnswer, RedactionFailed
-from models.heat_runtime import HeatRuntime
+from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, runner
+from models.card import SHIPPED, read_card
+from models.errors import RedactionFailed
 from models.redaction import Box, Region
+from models.runtime import suppress
+from models.tiling import LIMITS, tiles
+
+STRIDE_PX = 4
+"""Pixels between the cells of the network's heat maps."""
 
 _FINE_PX = 1280
 _STEP = 4  # within one level sizes from 6 to some 300 px are found
 _NMS_IOU = 0.6  # a find that only half overlaps another may be the one that is whole
+_AROUND = np.ones((3, 3), np.uint8)
 _BELONGS_TO = {"face": "person", "plate": "vehicle"}
 _ALONE = 0.2  # the score of what surrounds a find that belongs to nothing
 _REACH = 0.1  # of its sides, by which a person or a vehicle may be larger than its box
+_MAX_CANDIDATES = 30_000  # some 3,000 objects; beyond, suppression takes minutes
+
+Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
 class PersonalData:
@@ -58,17 +67,9 @@ class PersonalData:
         Raises:
             BadWeights: missing, damaged or foreign weights.
         """
-        self._runtime = HeatRuntime(
-            name,
-            folder=folder,
-            cache=cache,
-            backend=backend,
-            precision=precision,
-            fine_px=_FINE_PX,
-            step=_STEP,
-            nms_iou=_NMS_IOU,
-        )
-        self.card = self._runtime.card
+        self.card = read_card(name, folder)
+        backend = backend or best_backend()
+        self._run = runner(self.card, folder, cache, backend, precision)
         self._names = self.card.architecture.names
         self.thresholds = {
             name: self.card.min_score[name] if min_score is None else min_score
@@ -77,10 +78,12 @@ class PersonalData:
         self._sure = np.array([self.thresholds[name] for name in self._names], np.float32)
         around = [name in _BELONGS_TO.values() for name in self._names]
         # Belonging lowers a score, and what something belongs to counts from `_ALONE` on.
-        self._floors = np.where(around, np.minimum(self._sure, _ALONE), self._sure).tolist()
+        floors = np.where(around, np.minimum(self._sure, _ALONE), self._sure)
+        self._floors = np.log(floors / (1 - floors))[:, None, None]
         context = (_BELONGS_TO, _ALONE, _REACH)
+        pyramid = (_FINE_PX, _STEP, *LIMITS, _NMS_IOU)
         thresholds = self._sure.tolist()
-        settings = repr((self.card.model, thresholds, self._runtime.settings, context))
+        settings = repr((self.card.model, thresholds, backend, precision, pyramid, context))
         self._digest = hashlib.sha256(settings.encode()).hexdigest()
 
     @property
@@ -100,10 +103,20 @@ class PersonalData:
         Raises:
             RedactionFailed: not_finite, too_many_found.
         """
-        try:
-            boxes, scores, labels = self._runtime.find(pixels, self._floors, areas)
-        except BadAnswer as error:
-            raise RedactionFailed(error.reason, error.detail) from error
+        found: list[Found] = []
+        for tile in tiles(pixels, areas, fine_px=_FINE_PX, step=_STEP):
+            boxes, scores, labels = self._look(tile.pixels)
+            boxes += np.array([tile.left, tile.top] * 2, np.float32)
+            found.append((boxes / np.float32(tile.scale), scores, labels))
+        if not found:
+            return []
+        boxes, scores, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if len(boxes) > _MAX_CANDIDATES:
+            raise RedactionFailed("too_many_found", f"{len(boxes)} candidates")
+        if not len(boxes):
+            return []
+        kept = suppress(boxes, scores, labels, _NMS_IOU)
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
         scores = scores * self._belonging(boxes, scores, labels)
         sure = np.flatnonzero(scores >= self._sure[labels])
         height, width = pixels.shape[:2]
@@ -128,6 +141,31 @@ class PersonalData:
                 best = np.where(inside, np.maximum(best, scores[i]), best)
             belonging[mine] = best
         return belonging
+
+    def _look(self, tile: NDArray[np.uint8]) -> Found:
+        """Boxes float32 (N, 4) xyxy px of the tile, scores and labels (N,).
+
+        CenterNet (arXiv 1904.07850, section 4): each heat above the threshold that
+        is the highest of its 3×3 cells is a centre, refined by its offset; sizes are
+        logarithms in strides.
+        """
+        height, width = tile.shape[:2]
+        padded_hw = (-(-side // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX for side in (height, width))
+        square = np.zeros((1, *padded_hw, 3), np.uint8)
+        square[0, :height, :width] = tile
+        logits, log_sizes, offsets = (part[0] for part in self._run(square))
+        # A score that is no number is above no threshold: unchecked, it would hide a face.
+        if not all(np.isfinite(part).all() for part in (logits, log_sizes, offsets)):
+            raise RedactionFailed("not_finite", "output of the network that finds personal data")
+        highest = np.stack([cv2.dilate(heat, _AROUND) for heat in logits])
+        labels, rows, columns = np.nonzero((logits >= self._floors) & (logits == highest))
+        scores = 1 / (1 + np.exp(-logits[labels, rows, columns].astype(np.float64)))
+        sizes = log_sizes.reshape(-1, 2, *log_sizes.shape[1:])[labels, :, rows, columns]  # (N, 2)
+        shifts = offsets.reshape(-1, 2, *offsets.shape[1:])[labels, :, rows, columns]
+        half_hw = np.exp(np.minimum(sizes, 12.0).astype(np.float64)) * STRIDE_PX / 2
+        centres_yx = (np.stack([rows, columns], 1) + shifts + 0.5) * STRIDE_PX
+        corners = np.concatenate([centres_yx - half_hw, centres_yx + half_hw], 1)  # y1 x1 y2 x2
+        return corners[:, [1, 0, 3, 2]].astype(np.float32), scores.astype(np.float32), labels
 
 
 def region_of(

@@ -307,7 +307,7 @@ def statistics(
             sys.stdout.write(row.model_dump_json() + "\n")
             continue
         mean, low, high, peak = (
-            "–" if v is None else f"{v:.3g}" for v in (row.mean, row.low, row.high, row.peak)
+            "–" if v is None else f"{v:g}" for v in (row.mean, row.low, row.high, row.peak)
         )
         start, asset = row.start.strftime("%Y-%m-%d %H:%M"), row.asset.split(":", 4)[-1]
         told = [str(row.pictures), mean, f"{low} – {high}", peak, f"{row.unknown:.0%}"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from services import embedded, s3
-from services.settings import Endpoint
+from services.settings import Endpoint, Settings
 from services.storage import BUCKETS, Store
 
 # No timed assertions: shared machines are slow at times. CI draws the same examples each time, so
@@ -68,3 +68,15 @@ def store(store_server: Endpoint) -> Iterator[Store]:
         for info in list(store.list(bucket)):
             store.delete(bucket, info.key)
         client.remove_bucket(store.bucket_name(bucket))
+
+
+@pytest.fixture
+def store_settings(store: Store, state_dir: Path) -> Settings:
+    """Settings of this test's own buckets and state folder."""
+    return Settings(
+        s3_endpoint=store.endpoint.url,
+        s3_access_key=store.endpoint.access_key,
+        s3_secret_key=store.endpoint.secret_key,
+        s3_prefix=store.prefix,
+        state_dir=state_dir,
+    )

@@ -10,16 +10,25 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 SIZE_WH = (640, 480)
-SITE_HEAD = """
+_HEAD = """
 territory: t
 site: s
 name: Quai
 time_zone: Europe/Paris
 purposes:
-  waste:
+  {purpose}:
     legal_basis: public_task
-    retention_days: {images: 30, events: 365}
+    retention_days: {{images: 30, events: 365}}
     notice: https://www.example.org
+"""
+SITE_HEAD, OCCUPANCY_HEAD = (_HEAD.format(purpose=name) for name in ("waste", "occupancy"))
+COUNTED = """
+  - id: {id}
+    purpose: occupancy
+    kind: {kind}
+    geometry: {{type: Point, coordinates: [-3.3, 47.7]}}
+    views: {{cam: {outline}}}
+    limits: {limits}
 """
 
 

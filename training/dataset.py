@@ -1,6 +1,5 @@
 """Labelled pictures as training samples, honest about what their labels leave out."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from models.errors import BadConfiguration, Reasoned
 from models.frame import Frame, decode
 from models.redaction import Redactor
 from training import scenes
+from training.coco import read_coco, xyxy
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)  # when a picture was taken teaches nothing
 
@@ -128,18 +128,9 @@ def read_waste(data: Path, split: str) -> list[Sample]:
     Raises:
         BadConfiguration: the folder does not hold the data.
     """
-    try:
-        coco = json.loads((data / f"{split}.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfiguration(f"no {split}.json in {data}: give the waste data folder") from error
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for annotation in coco["annotations"]:
-        by_image.setdefault(annotation["image_id"], []).append(annotation)
     samples = []
-    for image in coco["images"]:
-        annotations = by_image.get(image["id"], [])
-        xywh = np.array([a["bbox"] for a in annotations], np.float32).reshape(-1, 4)
-        boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
+    for image, annotations in read_coco(data / f"{split}.json", "the waste data folder"):
+        boxes = xyxy(annotations)
         size = np.array([image["width"], image["height"]] * 2, np.float32)
         boxes = np.clip(boxes, 0, size)
         labels = np.array([a["category_id"] - 1 for a in annotations], np.int64)

@@ -108,7 +108,7 @@ def average_precision(scores: NDArray[np.float32], hit: NDArray[np.bool_], posit
     return float((envelope * ordered).sum() / positives)
 
 
-def _bootstrap(count: int, figure: Callable[[NDArray[np.intp]], float], number: int) -> Figure:
+def resampled(count: int, figure: Callable[[NDArray[np.intp]], float], number: int) -> Figure:
     """Figure over all `count` images with its interval; resamples without a value are left out."""
     rng = np.random.default_rng(0)
     drawn = [figure(rng.integers(0, count, count)) for _ in range(_ROUNDS)]
@@ -119,10 +119,10 @@ def _bootstrap(count: int, figure: Callable[[NDArray[np.intp]], float], number: 
 
 def bootstrap(values: NDArray[np.float64]) -> Figure:
     """Mean of one value a picture, with its interval."""
-    return _bootstrap(len(values), lambda chosen: float(values[chosen].mean()), len(values))
+    return resampled(len(values), lambda chosen: float(values[chosen].mean()), len(values))
 
 
-def _of_both(
+def of_both(
     rate: Callable[[NDArray[Any], NDArray[Any]], float], truth: NDArray[Any], said: NDArray[Any]
 ) -> Callable[[NDArray[np.intp]], float]:
     """A rate of what was said against the truth on chosen images; NaN where one truth is absent."""
@@ -132,6 +132,15 @@ def _of_both(
         return float("nan") if drawn.all() or not drawn.any() else float(rate(drawn, said[chosen]))
 
     return figure
+
+
+def told(table: Mapping[str, Mapping[str, Figure]]) -> dict[str, str]:
+    """Figures by group as a model card tells them."""
+    return {
+        f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
+        for group, row in table.items()
+        for figure, (value, low, high, count) in row.items()
+    }
 
 
 def class_ap(scored: Sequence[Scored], label: int) -> Figure | None:
@@ -152,7 +161,7 @@ def class_ap(scored: Sequence[Scored], label: int) -> Figure | None:
         hit = np.concatenate([rows[i][1] for i in chosen])
         return average_precision(scores, hit, sum(rows[i][2] for i in chosen))
 
-    return _bootstrap(len(rows), figure, positives)
+    return resampled(len(rows), figure, positives)
 
 
 def facts_of(
@@ -239,20 +248,18 @@ def figures(
         for index, fact in enumerate(facts):
             p, truth = facts_of(images, fact, index)
             if truth.any() and not truth.all():
-                row[f"AUC {fact}"] = _bootstrap(len(p), _of_both(roc_auc_score, truth, p), len(p))
+                row[f"AUC {fact}"] = resampled(len(p), of_both(roc_auc_score, truth, p), len(p))
                 above = p >= thresholds.get(fact, 0.5)
-                row[f"balanced accuracy {fact}"] = _bootstrap(
-                    len(p), _of_both(balanced_accuracy_score, truth, above), len(p)
+                row[f"balanced accuracy {fact}"] = resampled(
+                    len(p), of_both(balanced_accuracy_score, truth, above), len(p)
                 )
-                row[f"ECE {fact}"] = _bootstrap(
-                    len(p), _of_both(calibration_error, truth, p), len(p)
-                )
+                row[f"ECE {fact}"] = resampled(len(p), of_both(calibration_error, truth, p), len(p))
         if bad:
             states, truths = states_of(images)
             truth, p = np.isin(truths, bad), states[:, list(bad)].sum(1)
             if truth.any() and not truth.all():
                 for name, rate in (("AUC", roc_auc_score), ("ECE", calibration_error)):
-                    row[f"{name} state"] = _bootstrap(len(p), _of_both(rate, truth, p), len(p))
+                    row[f"{name} state"] = resampled(len(p), of_both(rate, truth, p), len(p))
         if row:
             table[group] = row
     return table

@@ -4,7 +4,6 @@ Training boxes are of people where there are any, else of a teacher that is sure
 sure of is ignored. Measured is on human boxes alone.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,17 +14,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.counting import GROUPS
 from models.errors import BadConfiguration, Reasoned
 from models.redaction import Redactor
 from training import scenes
+from training.coco import Annotations, read_coco, xyxy
 from training.dataset import Sample, read_frame
 from training.labelled import Boxes, Labelled
 
 NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 _VEHICLES = tuple(i for i, name in enumerate(NAMES) if name != "person")
-GROUND_VEHICLES = tuple(NAMES.index(name) for name in ("car", "bus", "truck"))
+GROUND_VEHICLES = tuple(NAMES.index(name) for name in GROUPS["vehicle"])
+"""Labels of what stands in parking stalls."""
+
 _TOPICS = ("occupancy", "plates", "waste")
-_FROM_ABOVE = ("car", "bus", "truck")  # what is labelled there
+_FROM_ABOVE = GROUPS["vehicle"]  # what is labelled there
 _HELD_BACK = re.compile("DJI_(0762|0013)")  # flights for validation
 
 
@@ -169,24 +172,11 @@ def _turned(boxes: Boxes, width: int) -> Boxes:
     return np.stack([y1, width - x2, y2, width - x1], 1)
 
 
-def _images(path: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each picture with its annotations, these with the name of their category."""
-    try:
-        coco = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfiguration(
-            f"no {path.name} in {path.parent}: give the folder with {', '.join(_TOPICS)}"
-        ) from error
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for annotation in coco["annotations"]:
-        named = annotation | {"name": names[annotation["category_id"]]}
-        by_image.setdefault(annotation["image_id"], []).append(named)
-    for image in coco["images"]:
-        yield image, by_image.get(image["id"], [])
+def _images(path: Path) -> list[tuple[dict[str, Any], Annotations]]:
+    return read_coco(path, f"the folder with {', '.join(_TOPICS)}")
 
 
-def _labelled(path: Path, annotations: list[dict[str, Any]]) -> Labelled:
+def _labelled(path: Path, annotations: Annotations) -> Labelled:
     sure = [a for a in annotations if not a["iscrowd"]]
     ignored = [
         (a, label)
@@ -197,17 +187,12 @@ def _labelled(path: Path, annotations: list[dict[str, Any]]) -> Labelled:
     ]
     return Labelled(
         path,
-        _boxes(sure),
+        xyxy(sure),
         np.array([NAMES.index(a["name"]) for a in sure], np.int64),
-        _boxes([a for a, _ in ignored]),
+        xyxy([a for a, _ in ignored]),
         np.array([label for _, label in ignored], np.int64),
         np.ones(len(NAMES), bool),
     )
-
-
-def _boxes(annotations: list[dict[str, Any]]) -> Boxes:
-    xywh = np.array([a["bbox"] for a in annotations], np.float32).reshape(-1, 4)
-    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
 
 
 def _nothing() -> tuple[Boxes, NDArray[np.int64]]:

@@ -4,7 +4,6 @@ One real car park is known. So that the network does not learn that place alone,
 feet of vehicles elsewhere as taken stalls, and ground on which nothing stands as free ones.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration
 from models.stalls import Outline
 from training import scenes
+from training.coco import read_coco
 from training.labelled import Boxes
 from training.occupancy import GROUND_VEHICLES, from_above, read_train
 
@@ -50,24 +49,18 @@ def read_lot(data: Path, split: str) -> Lot:
     Raises:
         BadConfiguration: the data is not there.
     """
-    try:
-        coco = json.loads((data / "parking" / f"{split}.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfiguration(
-            f"no {split}.json in {data}/parking: give the folder with parking and occupancy"
-        ) from error
-    taken = {c["id"]: c["name"] == "occupied" for c in coco["categories"]}
-    index = {image["id"]: i for i, image in enumerate(coco["images"])}
+    pictures = read_coco(data / "parking" / f"{split}.json", "the folder with parking, occupancy")
     stalls = [
         Stall(
-            index[a["image_id"]],
+            number,
             np.array(a["segmentation"][0], np.float32).reshape(-1, 2),
-            taken[a["category_id"]],
-            coco["images"][index[a["image_id"]]]["captured"],
+            a["name"] == "occupied",
+            image["captured"],
         )
-        for a in coco["annotations"]
+        for number, (image, annotations) in enumerate(pictures)
+        for a in annotations
     ]
-    return [data / "parking" / image["file_name"] for image in coco["images"]], stalls
+    return [data / "parking" / image["file_name"] for image, _ in pictures], stalls
 
 
 def find_elsewhere(data: Path, rng: np.random.Generator) -> Lot:

@@ -52,6 +52,14 @@ def freeze(network: Network | HeatNetwork, stages: int) -> None:
             parameter.requires_grad_(requires_grad=False)
 
 
+def train_but_statistics(network: Network) -> None:
+    """Training mode, but the backbone normalises by the statistics that it has."""
+    network.train()
+    for module in network.backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def spare_depthwise(network: nn.Module) -> None:
     """Compute large or strided depthwise convolutions in float32 where others are in bfloat16.
 

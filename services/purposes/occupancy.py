@@ -125,12 +125,11 @@ def measure(view: View) -> list[Observation]:
 def _countable(view: View) -> dict[str, Detections]:
     """Group → what was found of it outside private zones."""
     found = view.detections["occupancy"]
-    size_hw = view.frame.pixels.shape[:2]
-    zones = view.camera.private_zones if view.camera else ()
+    camera, size_hw = view.camera, view.frame.pixels.shape[:2]
+    zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else []
     free = np.ones(len(found), bool)
     for zone in zones:
-        assert view.camera is not None
-        free &= ~_feet_in(view, np.array(view.camera.scaled(zone, size_hw), np.float32), found)
+        free &= ~_feet_in(view, np.array(zone, np.float32), found)
     groups = {}
     for group, names in GROUPS.items():
         labels = [found.names.index(name) for name in names]
@@ -222,6 +221,11 @@ def _of_stalls(stalls: list[float | None]) -> Count:
     return Count(seen.value, min(seen.low, most), most + len(stalls) - len(known))
 
 
+def odds(look: float) -> float:
+    """Logarithm of the odds of a probability, within bounds."""
+    return math.log(max(look, 1e-4) / max(1 - look, 1e-4))
+
+
 def taken(look: float, evidence: float, hidden: bool = False) -> float | None:
     """Probability that a vehicle stands in a stall; None where what stands before it hides it.
 
@@ -231,8 +235,7 @@ def taken(look: float, evidence: float, hidden: bool = False) -> float | None:
         hidden: something stands before it.
     """
     constant, by_look, by_box = _TAKEN
-    odds = math.log(max(look, 1e-4) / max(1 - look, 1e-4))
-    probability = 1 / (1 + math.exp(-constant - by_look * odds - by_box * evidence))
+    probability = 1 / (1 + math.exp(-constant - by_look * odds(look) - by_box * evidence))
     return None if hidden and evidence < _SEEN else probability
 
 

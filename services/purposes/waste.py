@@ -28,7 +28,7 @@ from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
 from services.view import View, short, urn
-from services.visibility import DARK_LEVEL
+from services.visibility import DARK_LEVEL, dark
 
 DETECTORS = ("waste",)
 
@@ -86,11 +86,10 @@ def measure(view: View) -> list[Observation]:
     matched = {} if unseen else _matched(view, assets, containers.boxes)
     observations = []
     for number, (asset, outline) in enumerate(assets):
-        place = np.concatenate([outline.min(0), outline.max(0)])
         index = matched.get(number)
         change = view.change(asset)
         reason: str | None = unseen
-        if reason is None and _level(view.frame.pixels, *place.tolist()) < DARK_LEVEL:
+        if reason is None and dark(view.frame.pixels, outline):
             reason = "dark"
         elif reason is None and index is None and (change is None or change > _HIDDEN):
             reason = "not_seen" if change is None else "occluded"
@@ -256,10 +255,3 @@ def _iou(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.f
     shared = np.prod(np.clip(high - low, 0, None), 1)
     sizes = np.prod(boxes[:, 2:] - boxes[:, :2], 1) + np.prod(place[2:] - place[:2])
     return np.asarray(shared / (sizes - shared), np.float32)
-
-
-def _level(pixels: NDArray[np.uint8], x1: float, y1: float, x2: float, y2: float) -> float:
-    # A view that moved may take an outline beyond the picture's border.
-    left, top = max(int(x1), 0), max(int(y1), 0)
-    part = pixels[top : int(np.ceil(y2)), left : int(np.ceil(x2))]
-    return float(part.mean()) if part.size else 0.0

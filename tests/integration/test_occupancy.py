@@ -11,33 +11,16 @@ from services import batches
 from services.catalog import Catalog
 from services.opening import open_line
 from services.pipeline import Item
-from services.settings import Settings
 from services.sites import parse_site
 from services.statistics import quarter_hours
 from serving.report import write_report
+from tests.views import COUNTED, OCCUPANCY_HEAD
 from training import scenes
 
-HEAD = """
-territory: t
-site: s
-name: Place
-time_zone: Europe/Paris
-purposes:
-  occupancy:
-    legal_basis: public_task
-    retention_days: {images: 30, events: 365}
-    notice: https://www.example.org
+CAMERA = """
 cameras:
   - {id: cam, name: Mât, size_wh: [800, 600], key_prefix: cam/, key_time: "%Y%m%dT%H%M%SZ"}
 assets:
-"""
-ASSET = """
-  - id: {id}
-    purpose: occupancy
-    kind: {kind}
-    geometry: {{type: Point, coordinates: [-3.3, 47.7]}}
-    views: {{cam: {outline}}}
-    limits: {limits}
 """
 WHOLE = [[0, 0], [800, 0], [800, 600], [0, 600]]
 
@@ -57,23 +40,19 @@ def street():
     raise AssertionError("no seed draws such a street")
 
 
-def test_a_street_from_picture_to_statistics(store, street, state_dir, tmp_path):
+def test_a_street_from_picture_to_statistics(store, street, store_settings, tmp_path):
     scene, stalls = street
-    rows = [ASSET.format(id="place", kind="square", outline=WHOLE, limits="{capacity: 50}")]
+    rows = [COUNTED.format(id="place", kind="square", outline=WHOLE, limits="{capacity: 50}")]
     outlines = {name: stall.polygon.round(1).tolist() for name, stall in stalls.items()}
     rows += [
-        ASSET.format(id=name, kind="stall", outline=outline, limits="{}")
+        COUNTED.format(id=name, kind="stall", outline=outline, limits="{}")
         for name, outline in outlines.items()
     ]
-    site = parse_site(HEAD + "".join(rows), "site.yaml")
-    settings = Settings(
-        s3_endpoint=store.endpoint.url,
-        s3_access_key=store.endpoint.access_key,
-        s3_secret_key=store.endpoint.secret_key,
-        s3_prefix=store.prefix,
-        state_dir=state_dir,
+    site = parse_site(OCCUPANCY_HEAD + CAMERA + "".join(rows), "site.yaml")
+    line, catalog = (
+        open_line(store, site, ["occupancy"], store_settings),
+        Catalog(store_settings.catalog_url),
     )
-    line, catalog = open_line(store, site, ["occupancy"], settings), Catalog(settings.catalog_url)
     buffer = io.BytesIO()
     Image.fromarray(scene.pixels).save(buffer, "JPEG", quality=92)
     keys = [f"cam/20260612T{hour:02}0000Z.jpg" for hour in (10, 11)]

@@ -8,7 +8,6 @@ import pytest
 from models.ground import Ground
 from services.opening import open_line
 from services.pipeline import Item
-from services.settings import Settings
 from services.sites import parse_site
 from tests.views import SITE_HEAD, geotiff
 from training import scenes
@@ -29,7 +28,7 @@ def park():
     raise AssertionError("no seed draws such a park")
 
 
-def test_registered_containers_are_found_by_their_position(store, park, state_dir):
+def test_registered_containers_are_found_by_their_position(store, park, store_settings):
     pixels, boxes = park
     places = GROUND.lon_lat((boxes[:, :2] + boxes[:, 2:]) / 2)
     assets = "".join(
@@ -42,14 +41,7 @@ def test_registered_containers_are_found_by_their_position(store, park, state_di
     )
     survey = "\nsurveys:\n  - {id: vol, key_prefix: vol/}\nassets:"
     site = parse_site(SITE_HEAD + survey + assets + "\n", "site.yaml")
-    settings = Settings(
-        s3_endpoint=store.endpoint.url,
-        s3_access_key=store.endpoint.access_key,
-        s3_secret_key=store.endpoint.secret_key,
-        s3_prefix=store.prefix,
-        state_dir=state_dir,
-    )
-    line = open_line(store, site, ["waste"], settings)
+    line = open_line(store, site, ["waste"], store_settings)
     etag = store.put("inbox", "vol/ortho.tif", geotiff(GSD_M, pixels=pixels))
     outcome = line.process(Item(key="vol/ortho.tif", etag=etag))
     assert outcome.status == "redacted", outcome.reason

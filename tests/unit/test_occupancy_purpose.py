@@ -16,19 +16,13 @@ from services.outcome import described
 from services.purposes import occupancy
 from services.sites import parse_site
 from services.view import View
+from tests.views import COUNTED, OCCUPANCY_HEAD
 
 NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-SITE = """
-territory: t
-site: s
-name: Place
-time_zone: Europe/Paris
+SITE = (
+    OCCUPANCY_HEAD
+    + """
 min_count: 5
-purposes:
-  occupancy:
-    legal_basis: public_task
-    retention_days: {images: 30, events: 365}
-    notice: https://www.example.org
 cameras:
   - id: cam
     name: Mât
@@ -37,15 +31,7 @@ cameras:
     private_zones: [[[0, 0], [60, 0], [60, 300], [0, 300]]]
 assets:
 """
-ASSET = """
-  - id: {id}
-    purpose: occupancy
-    kind: {kind}
-    geometry: {{type: Point, coordinates: [-3.3, 47.7]}}
-    views:
-      cam: {outline}
-    limits: {limits}
-"""
+)
 LOT = [[100, 100], [340, 100], [340, 260], [100, 260]]
 STALLS = [
     [[110 + 60 * i, 150], [160 + 60 * i, 150], [160 + 60 * i, 200], [110 + 60 * i, 200]]
@@ -70,7 +56,7 @@ class Looks:
 
 def site(*assets):
     rows = [
-        ASSET.format(id=name, kind=kind, outline=outline, limits=limits)
+        COUNTED.format(id=name, kind=kind, outline=outline, limits=limits)
         for name, kind, outline, limits in assets
     ]
     return parse_site(SITE + "".join(rows), "site.yaml")
@@ -206,7 +192,7 @@ def test_an_area_on_the_ground_gives_a_density():
     # 0.001° of latitude by 0.001° of longitude at 47.7°: 111.2 m by 75.1 m.
     ring = [[-3.3, 47.7], [-3.299, 47.7], [-3.299, 47.701], [-3.3, 47.701], [-3.3, 47.7]]
     area = f"{{type: Polygon, coordinates: [{ring}]}}"
-    text = SITE + ASSET.format(id="place", kind="square", outline=LOT, limits="{}")
+    text = SITE + COUNTED.format(id="place", kind="square", outline=LOT, limits="{}")
     where = parse_site(text.replace("{type: Point, coordinates: [-3.3, 47.7]}", area), "site.yaml")
     detail = said(where, people(10))["place", "occupancy.count"].detail
     assert detail["per_m2"] == pytest.approx(10 / (111.2 * 75.1), rel=0.05)

@@ -103,7 +103,7 @@ def test_a_centre_becomes_the_box_of_the_paper(
             offsets[0, 2 * PLATE : 2 * PLATE + 2, 10, 20] = 0.25, 0.5  # y, x
         return [logits, log_sizes, offsets]
 
-    monkeypatch.setattr(locate._runtime, "_run", planted)
+    monkeypatch.setattr(locate, "_run", planted)
     (found,) = locate(grey(640, 480))
     assert (found.label, round(found.score, 6)) == ("plate", 0.15)
     # The centre is ((20 + 0.5 + 0.5) · 4, (10 + 0.25 + 0.5) · 4) = (84, 43), all of it halved.
@@ -127,7 +127,7 @@ def test_a_plate_counts_as_much_as_the_vehicle_it_hangs_on(
                 log_sizes[0, 2 * car : 2 * car + 2, 90, 105] = np.log([50, 60])
         return [logits, log_sizes, offsets]
 
-    monkeypatch.setattr(locate._runtime, "_run", planted)
+    monkeypatch.setattr(locate, "_run", planted)
     scores = {region.label: region.score for region in locate(grey(640, 480))}
     assert scores["plate"] == pytest.approx(score, abs=1e-4)
     assert scores.get("vehicle") == (vehicle and pytest.approx(vehicle, abs=1e-4))
@@ -145,7 +145,7 @@ def test_output_that_cannot_be_trusted_fails(
             parts[["heat", "size", "offset"].index(fault)][0, 0, 1, 1] = np.nan
         return parts
 
-    monkeypatch.setattr(locate._runtime, "_run", broken)
+    monkeypatch.setattr(locate, "_run", broken)
     with pytest.raises(RedactionFailed) as caught:
         locate(grey(900, 700))
     assert caught.value.reason == ("too_many_found" if fault == "crowd" else "not_finite")

@@ -13,11 +13,11 @@ from models.card import Architecture
 from models.heatmap import Heat, HeatNetwork
 from models.personal import PersonalData
 from models.redaction import LABELS, Region
-from training.heat_loss import loss, targets
 from training.labelled import Labelled
 from training.privacy import views
 from training.privacy.figures import Look, choose, figures
-from training.privacy.labels import FACE, HEAD, PERSON, PLATE, SHARES, VEHICLE, read_labelled
+from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE, read_labelled
+from training.privacy.loss import loss, targets
 from training.privacy.start import from_centerface
 from training.privacy.teacher import CenterFace
 
@@ -133,14 +133,14 @@ def test_the_loss_teaches_free_heat_where_the_object_is(networks, monkeypatch):
     optimizer = torch.optim.Adam(free, 0.1)
     for _ in range(150):
         optimizer.zero_grad()
-        torch.stack(list(loss(Heat(*free), [sample], SHARES).values())).sum().backward()
+        torch.stack(list(loss(Heat(*free), [sample]).values())).sum().backward()
         optimizer.step()
     locate = PersonalData(
         precision="f32", cache=networks, min_score=0.15
     )  # alone, it counts a fifth
     learnt = [part.detach().numpy() for part in free]
-    monkeypatch.setattr(locate._runtime, "_run", lambda square: learnt)
-    monkeypatch.setattr(locate._runtime, "_fine_px", 320)
+    monkeypatch.setattr(locate, "_run", lambda square: learnt)
+    monkeypatch.setattr("models.personal._FINE_PX", 320)
     monkeypatch.setattr("models.tiling.COARSE_PX", 480)
     (found,) = locate(np.zeros((320, 320, 3), np.uint8))
     assert found.label == "plate"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from models.heatmap import Heat, HeatNetwork
-from training.privacy.labels import SHARES
+from training.privacy.loss import SHARES
 
 _FIRST_DEEP = 2  # stage of the student from which on blocks are the teacher's
 _STEPS = 1000

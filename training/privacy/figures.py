@@ -6,7 +6,6 @@ The false area is the share of a picture that is covered although it shows neith
 vehicle, on pictures that show none at all.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from models.errors import BadConfiguration
 from models.plan import plan_of
 from models.redaction import Region
+from training.coco import read_coco, xyxy
 from training.evaluate import NIGHT_LEVEL, Figure
 
 COVERED = 0.95
@@ -99,21 +99,10 @@ def _pictures(
 ) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:
     # Only validation says where people and vehicles are; the empty streets are always its.
     path = folder / ("val_pseudo.json" if topic == "empty" else f"{split}.json")
-    try:
-        coco = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfiguration(f"no {path.name} in {folder}") from error
-    boxes: dict[int, list[list[float]]] = {}
-    for a in coco["annotations"]:
-        x, y, w, h = a["bbox"]
-        boxes.setdefault(a["image_id"], []).append([x, y, x + w, y + h])
+    pictures = [(image, xyxy(a)) for image, a in read_coco(path, "the data folder")]
     if topic == "empty":
-        none = np.zeros((0, 4), np.float32)
-        return [(image, none) for image in coco["images"] if image["id"] not in boxes]
-    return [
-        (image, np.array(boxes.get(image["id"], []), np.float32).reshape(-1, 4))
-        for image in coco["images"]
-    ]
+        return [(image, boxes) for image, boxes in pictures if not len(boxes)]
+    return pictures
 
 
 def figures(looks: Sequence[Look], thresholds: Mapping[str, float]) -> dict[str, dict[str, Figure]]:

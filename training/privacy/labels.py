@@ -6,7 +6,7 @@ nobody is sure of is ignored, neither object nor background.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration
 from models.redaction import LABELS
 from training import scenes
+from training.coco import Annotations, read_coco, xyxy
 from training.labelled import Boxes, Labelled
 from training.privacy.teacher import CenterFace
 
 FACE, PLATE, HEAD, PERSON, VEHICLE = range(len(LABELS))
 TOPICS = ("plates", "occupancy", "waste")
-SHARES = (0.3, 0.4, 0.1, 0.1, 0.1)
-"""Of face, plate, head, person, vehicle in a loss."""
-
 # Scores of the teacher: a face from the first, background below the second.
 _SURE, _UNSURE = 0.35, 0.15
 _SAME_FACE_IOU = 0.4
@@ -47,7 +44,11 @@ def propose_faces(
         kept: Proposals = json.loads(cache.read_text(encoding="utf-8"))
         return kept
     teacher = CenterFace(min_score=_UNSURE / 2)
-    names = [f"{topic}/{image['file_name']}" for topic in TOPICS for image in _images(data, topic)]
+    names = [
+        f"{topic}/{image['file_name']}"
+        for topic in TOPICS
+        for image, _ in _coco(data / topic / "train.json")
+    ]
     proposals: Proposals = {}
     for done, name in enumerate(names):
         pixels = Labelled(data / name, *_nothing()).read().pixels
@@ -71,19 +72,18 @@ def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
     """
     found = []
     for topic in TOPICS:
-        plates = _by_image(_coco(data / topic / "train.json")) if topic == "plates" else None
-        coco = _coco(data / topic / "train_pseudo.json")
-        others = _by_image(coco)
-        names = {c["id"]: c["name"] for c in coco["categories"]}
-        for image in coco["images"]:
+        plates = None
+        if topic == "plates":
+            listed = _coco(data / topic / "train.json")
+            plates = {image["id"]: xyxy(annotations) for image, annotations in listed}
+        for image, annotations in _coco(data / topic / "train_pseudo.json"):
             name = f"{topic}/{image['file_name']}"
             notes = _Notes()
             notes.faces(*_agreed(proposals[name]))
-            notes.others(others.get(image["id"], []), names)
+            notes.others(annotations)
             notes.heads(image["height"])
             if plates is not None:
-                for annotation in plates.get(image["id"], []):
-                    notes.add(PLATE, _xyxy(annotation))
+                notes.add(PLATE, *plates.get(image["id"], ()))
             else:
                 # Nobody looked for plates here, but they hang on vehicles and nowhere else.
                 notes.plates_unknown()
@@ -154,10 +154,10 @@ class _Notes:
             if score >= _UNSURE:
                 (self.add if score >= _SURE else self.ignore)(FACE, box)
 
-    def others(self, annotations: Sequence[dict[str, Any]], names: dict[int, str]) -> None:
-        for annotation in annotations:
-            label = PERSON if names[annotation["category_id"]] == "person" else VEHICLE
-            (self.ignore if annotation["iscrowd"] else self.add)(label, _xyxy(annotation))
+    def others(self, annotations: Annotations) -> None:
+        for annotation, box in zip(annotations, xyxy(annotations), strict=True):
+            label = PERSON if annotation["name"] == "person" else VEHICLE
+            (self.ignore if annotation["iscrowd"] else self.add)(label, box)
 
     def heads(self, height: int) -> None:
         """Heads around faces; above the shoulders of people without one where they stand whole.
@@ -234,28 +234,5 @@ def _inside(inner: Boxes, outer: tuple[float, float, float, float]) -> bool:
     return bool(outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3])
 
 
-def _coco(path: Path) -> dict[str, Any]:
-    try:
-        coco: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfiguration(
-            f"no {path.name} in {path.parent}: give the folder with {', '.join(TOPICS)}"
-        ) from error
-    return coco
-
-
-def _images(data: Path, topic: str) -> list[dict[str, Any]]:
-    images: list[dict[str, Any]] = _coco(data / topic / "train.json")["images"]
-    return images
-
-
-def _by_image(coco: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = {}
-    for annotation in coco["annotations"]:
-        found.setdefault(annotation["image_id"], []).append(annotation)
-    return found
-
-
-def _xyxy(annotation: dict[str, Any]) -> Boxes:
-    x, y, w, h = annotation["bbox"]
-    return np.array([x, y, x + w, y + h], np.float32)
+def _coco(path: Path) -> list[tuple[dict[str, Any], Annotations]]:
+    return read_coco(path, f"the folder with {', '.join(TOPICS)}")

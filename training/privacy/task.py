@@ -14,11 +14,11 @@ from models.errors import BadConfiguration
 from models.heatmap import Heat, HeatNetwork
 from models.personal import PersonalData
 from models.redaction import LABELS
-from training.heat_loss import loss
 from training.labelled import Labelled
 from training.privacy import views
 from training.privacy.figures import choose, figures, look
-from training.privacy.labels import PLATE, SHARES, draw, propose_faces, read_labelled
+from training.privacy.labels import PLATE, draw, propose_faces, read_labelled
+from training.privacy.loss import loss
 from training.recipe import Recipe
 from training.train import freeze
 
@@ -71,7 +71,7 @@ class PrivacyTask:
 
     def loss(self, output: Heat, batch: list[Labelled]) -> dict[str, Tensor]:
         """Losses by part."""
-        return loss(output, batch, SHARES)
+        return loss(output, batch)
 
     def finish(self, network: nn.Module, folder: Path) -> Card:
         """Choose the thresholds of faces and plates on validation, write weights and card."""

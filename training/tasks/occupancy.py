@@ -18,7 +18,7 @@ from services.opening import open_redactor
 from services.settings import Settings
 from training import counts
 from training.counts import at_thresholds, stand_for
-from training.evaluate import best_threshold, figures, score
+from training.evaluate import best_threshold, figures, score, told
 from training.labelled import Labelled
 from training.loss import loss
 from training.occupancy import (
@@ -32,8 +32,8 @@ from training.occupancy import (
     turned,
 )
 from training.recipe import Recipe
-from training.train import freeze, load_imagenet
-from training.views import SCALES, crop
+from training.train import freeze, load_imagenet, train_but_statistics
+from training.views import crop
 
 RECIPE = Recipe(
     "occupancy",
@@ -71,10 +71,7 @@ class OccupancyTask:
 
     def train_mode(self) -> None:
         """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
-        self.network.train()
-        for module in self.network.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        train_but_statistics(self.network)
 
     def draw(self) -> list[Labelled]:
         """Drawn streets."""
@@ -112,16 +109,10 @@ class OccupancyTask:
         best = {n: best_threshold(scored, i) for i, n in enumerate(NAMES)}
         card = replace(card, min_score=best)
         sure = [at_thresholds(image, card) for image in scored]
-        card = save(network, replace(card, calibration=stand_for(sure, NAMES)), folder)
-        scored = score(real, self._redactor, OccupancyDetector(folder=folder))
+        card = replace(card, calibration=stand_for(sure, NAMES))
         sure = [at_thresholds(image, card) for image in scored]
         table = figures(scored, NAMES, (), best) | counts.figures(sure, NAMES)
-        metrics = {
-            f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
-            for group, row in table.items()
-            for figure, (value, low, high, count) in row.items()
-        }
-        return save(network, replace(card, metrics=metrics), folder)
+        return save(network, replace(card, metrics=told(table)), folder)
 
     def _redacted(self, sample: Labelled) -> Labelled:
         return redacted(sample, self._redactor, self._kept)
@@ -142,7 +133,7 @@ def view(sample: Labelled, side_px: int, rng: np.random.Generator) -> Labelled:
         scale = np.exp(rng.uniform(np.log(_SMALLEST_PX), np.log(0.9 * side_px))) / longer
     else:
         box, scale = whole, side_px / max(height, width) * rng.uniform(0.75, 1.25)
-    return crop(sample, box, float(np.clip(scale, *SCALES)), side_px, rng)
+    return crop(sample, box, float(scale), side_px, rng)
 
 
 def open_task(recipe: Recipe, data: Path, folder: Path) -> OccupancyTask:

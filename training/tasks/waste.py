@@ -34,11 +34,12 @@ from training.evaluate import (
     score,
     states_of,
     temperature,
+    told,
 )
 from training.loss import loss
 from training.paste import cut_outs, paste
 from training.recipe import Recipe
-from training.train import freeze, load_imagenet
+from training.train import freeze, load_imagenet, train_but_statistics
 
 RECIPE = Recipe("waste", frozen_stages=3, drawn=400)
 DATA = (
@@ -71,10 +72,7 @@ class WasteTask:
 
     def train_mode(self) -> None:
         """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
-        self.network.train()
-        for module in self.network.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        train_but_statistics(self.network)
 
     def draw(self) -> list[Sample]:
         """Drawn streets."""
@@ -120,12 +118,7 @@ class WasteTask:
         scored = score(samples, self._redactor, Runtime(self.recipe.name, folder=folder))
         bad = [architecture.state_names.index(name) for name in WASTE_BAD]
         table = figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
-        metrics = {
-            f"{figure}, validation {group}": f"{value:.3f} [{low:.3f}, {high:.3f}], n = {count}"
-            for group, row in table.items()
-            for figure, (value, low, high, count) in row.items()
-        }
-        return save(network, replace(card, metrics=metrics), folder)
+        return save(network, replace(card, metrics=told(table)), folder)
 
     def _read(self, split: str) -> list[Sample]:
         return [s for s in read_waste(self.data, split) if s.source not in self.recipe.without]

@@ -1,4 +1,4 @@
-"""What a heat network learns from: heat, sizes, offsets."""
+"""What the network that finds personal data learns from: heat, sizes, offsets."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from models.heat_runtime import STRIDE_PX
 from models.heatmap import Heat
+from models.personal import STRIDE_PX
 from training.labelled import Labelled
 
 _SPREAD = 0.54  # share of an object's size over which its heat falls off (TTFNet, 1909.00700)
 _NEAR = 0.5  # heat from which a cell learns the object's size
 _MIN_SIGMA = 0.35
+SHARES = (0.3, 0.4, 0.1, 0.1, 0.1)
+"""Of face, plate, head, person, vehicle in a loss."""
 
 
 def targets(sample: Labelled, side_px: int, classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -59,15 +61,10 @@ def targets(sample: Labelled, side_px: int, classes: int) -> tuple[Tensor, Tenso
     return tuple(torch.from_numpy(a) for a in (heat, weight, shape, near))  # type: ignore[return-value]
 
 
-def loss(output: Heat, samples: Sequence[Labelled], shares: Sequence[float]) -> dict[str, Tensor]:
+def loss(output: Heat, samples: Sequence[Labelled]) -> dict[str, Tensor]:
     """Mean losses of a batch by part: `what` (heat) and `where` (sizes and offsets).
 
     Heat: the penalty-reduced focal loss of CornerNet (arXiv 1808.01244, equation 1).
-
-    Args:
-        output: of the network.
-        samples: the batch, all of one size.
-        shares: weight of each class in the heat's loss.
     """
     output = Heat(*(part.float() for part in output))
     _, classes, h, w = output.logits.shape
@@ -85,6 +82,6 @@ def loss(output: Heat, samples: Sequence[Labelled], shares: Sequence[float]) -> 
     predicted = torch.cat([output.log_sizes.reshape(split), output.offsets.reshape(split)], 2)
     error = fn.smooth_l1_loss(predicted, shape, reduction="none", beta=0.1).sum(2)
     return {
-        "what": (((hit + miss) * weight).sum((0, 2, 3)) / count * count.new_tensor(shares)).sum(),
+        "what": (((hit + miss) * weight).sum((0, 2, 3)) / count * count.new_tensor(SHARES)).sum(),
         "where": 0.5 * (error * near).sum() / near.sum().clamp_min(1),
     }
