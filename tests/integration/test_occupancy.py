@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 
 from services import batches
 from services.catalog import Catalog
@@ -17,6 +18,7 @@ from serving.report import write_report
 from tests.views import COUNTED, OCCUPANCY_HEAD
 from training import scenes
 
+SECRET = SecretStr("a secret of this test alone, of 32 bytes or more")
 CAMERA = """
 cameras:
   - {id: cam, name: Mât, size_wh: [800, 600], key_prefix: cam/, key_time: "%Y%m%dT%H%M%SZ"}
@@ -28,7 +30,7 @@ WHOLE = [[0, 0], [800, 0], [800, 600], [0, 600]]
 @pytest.fixture(scope="module")
 def street():
     """A street by day with parking stalls wholly in view."""
-    for seed in range(60):
+    for seed in range(40, 60):  # an earlier one shows people so small that their count wavers
         scene = scenes.street(np.random.default_rng((21, seed)), people=8, cars=4)
         inside = {
             name: stall
@@ -49,10 +51,10 @@ def test_a_street_from_picture_to_statistics(store, street, store_settings, tmp_
         for name, outline in outlines.items()
     ]
     site = parse_site(OCCUPANCY_HEAD + CAMERA + "".join(rows), "site.yaml")
-    line, catalog = (
-        open_line(store, site, ["occupancy"], store_settings),
-        Catalog(store_settings.catalog_url),
-    )
+    # The noise in covers and the arithmetic of the machine change what a detector finds.
+    settings = store_settings.model_copy(update={"secret": SECRET, "precision": "f32"})
+    line = open_line(store, site, ["occupancy"], settings)
+    catalog = Catalog(settings.catalog_url)
     buffer = io.BytesIO()
     Image.fromarray(scene.pixels).save(buffer, "JPEG", quality=92)
     keys = [f"cam/20260612T{hour:02}0000Z.jpg" for hour in (10, 11)]
