@@ -1,9 +1,9 @@
-"""Covering personal data, end to end: images a second and faces covered, against `deface`.
+"""Covering personal data, end to end: images a second, against `deface`.
 
 Both do the same job on the same files: read, find, cover, write. Ours finds plates too, and proves
 its result. Each uses all cores in its best arrangement.
 
-`python -m benchmarks.bench_redaction [PICTURES]`: so many of each set, for a trial.
+`python -m benchmarks.bench_redaction [PICTURES]`: so many of each topic, for a trial.
 """
 
 import multiprocessing
@@ -12,7 +12,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -23,15 +22,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from benchmarks.cost import cost
-from benchmarks.peer_deface import Deface, ellipse
+from benchmarks.peer_deface import Deface
 from benchmarks.pictures import DATA, labelled
-from benchmarks.record import percent, rate, record
+from benchmarks.record import record
 from models.backends import export
 from models.card import SHIPPED, read_card, read_weights
-from models.frame import Frame, decode
+from models.frame import decode
 from services.opening import open_redactor
 from services.settings import Settings
 from training import scenes
@@ -41,11 +39,7 @@ EACH = 24  # pictures of each task
 ROUNDS = 3
 PATIENCE_S = 300  # for all processes to load their model
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-BINS_PX = ((6, 12), (12, 24), (24, 48), (48, 10**6))
-NEAR = 1.6  # times a face's box: what is covered within is no waste
-WHOLE = 0.95
 
-Rate = tuple[float, float, float]
 Job = Callable[[Path, Path], object]
 _job: Job
 _ready: Barrier
@@ -161,96 +155,8 @@ def bench_throughput(each: int) -> None:
             print(f"    {key}: {value}")
 
 
-Covering = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
-
-
-def covered_by_us() -> Covering:
-    redactor = open_redactor(Settings())
-
-    def covered(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        mask = np.zeros(pixels.shape[:2], bool)
-        for region in redactor(Frame("bench.jpg", pixels, "bench", NOW, "object")).regions:
-            x1, y1, x2, y2 = region.box
-            mask[y1:y2, x1:x2] = True
-        return mask
-
-    return covered
-
-
-def covered_by_deface() -> Covering:
-    deface = Deface()
-
-    def covered(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        mask = np.zeros(pixels.shape[:2], bool)
-        for box in deface.boxes(pixels):
-            x1, y1, x2, y2 = box
-            mask[y1:y2, x1:x2] |= ellipse(box)
-        return mask
-
-    return covered
-
-
-def within(box: Sequence[float], size_hw: tuple[int, ...], scale: float = 1) -> tuple[slice, slice]:
-    """Rows and columns of a box, scaled about its middle."""
-    x1, y1, x2, y2 = box
-    more_x, more_y = (scale - 1) / 2 * (x2 - x1), (scale - 1) / 2 * (y2 - y1)
-    left, right = np.clip(np.round([x1 - more_x, x2 + more_x]).astype(int), 0, size_hw[1]).tolist()
-    top, bottom = np.clip(np.round([y1 - more_y, y2 + more_y]).astype(int), 0, size_hw[0]).tolist()
-    return slice(top, bottom), slice(left, right)
-
-
-def side_by_side(covering: Covering, limit: int | None) -> dict[str, Rate]:
-    """Rates over images: faces wholly covered, by height, and area covered for nothing."""
-    counts: dict[str, list[tuple[float, float]]] = defaultdict(list)  # per image: part, whole
-    for path, boxes in labelled("faces")[:limit]:
-        pixels = decode(path.name, path.read_bytes(), source="bench", stored_at=NOW).pixels
-        mask, near = covering(pixels), np.zeros(pixels.shape[:2], bool)
-        here: dict[str, list[bool]] = defaultdict(list)
-        for box in boxes.tolist():
-            near[within(box, mask.shape, NEAR)] = True
-            inside = mask[within(box, mask.shape)]
-            tall_px = box[3] - box[1]
-            if tall_px < BINS_PX[0][0] or not inside.size:
-                continue
-            low, high = next(pair for pair in BINS_PX if pair[0] <= tall_px < pair[1])
-            whole = bool(inside.mean() >= WHOLE)
-            here["faces covered"].append(whole)
-            here[f"faces of {low}–{high} px" if high < 10**6 else f"faces of {low} px up"].append(
-                whole
-            )
-            oval = ellipse((0, 0, inside.shape[1], inside.shape[0]))
-            here["inscribed ellipses covered"].append(bool(inside[oval].mean() >= WHOLE))
-        for name, hits in here.items():
-            counts[name].append((sum(hits), len(hits)))
-        counts["area beside faces"].append((float((mask & ~near).sum()), mask.size))
-    for path, _ in labelled("waste")[:limit]:
-        pixels = decode(path.name, path.read_bytes(), source="bench", stored_at=NOW).pixels
-        mask = covering(pixels)
-        counts["area on pictures of containers"].append((float(mask.sum()), mask.size))
-    return {name: rate(*zip(*pairs, strict=True)) for name, pairs in counts.items()}
-
-
-def bench_side_by_side(limit: int | None) -> None:
-    if not labelled("faces"):
-        print(f"skipped: no face pictures in {DATA}; name their folder by VIGIE_DATA")
-        return
-    figures = {
-        "ours": side_by_side(covered_by_us(), limit),
-        "deface": side_by_side(covered_by_deface(), limit),
-    }
-    for name in sorted(figures["ours"]):
-        print(
-            f"    {name}: " + ", ".join(f"{who} {percent(f[name])}" for who, f in figures.items())
-        )
-    mine, peer = (100 * figures[who]["faces covered"][0] for who in ("ours", "deface"))
-    what = f"faces of {BINS_PX[0][0]} px and more covered to {WHOLE:.0%} of their box"
-    record("redaction_faces", mine, "%", "deface", peer, what, figures)
-
-
 def main() -> None:
-    limit = int(sys.argv[1]) if len(sys.argv) > 1 else None
-    bench_throughput(limit or EACH)
-    bench_side_by_side(limit)
+    bench_throughput(int(sys.argv[1]) if len(sys.argv) > 1 else EACH)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
-"""Quarter-hours of what was counted, for open data: mean, peak, and how much is not known."""
+"""Quarter-hours of what was counted, for open data: mean, peak, and how much is not known.
+
+And from them what a day is like, hour by hour.
+"""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from services.events import Instant, Observation, Probability, Wire
 
@@ -36,6 +41,23 @@ class QuarterHour(Wire):
     peak: float | None
 
 
+class Hour(NamedTuple):
+    """An hour of the day over all days.
+
+    Attributes:
+        hour: 0 to 23, local time.
+        unknown: mean share of its quarter-hours that is not known.
+        mean: of its quarter-hours' means; None where one of them has none but a range.
+        low, high: means of the ends of their intervals and ranges; None where nothing is known.
+    """
+
+    hour: int
+    unknown: float
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
 def quarter_hours(observations: Iterable[Observation], purpose: str) -> list[QuarterHour]:
     """The quarter-hours in which there are pictures, by asset, quantity and time.
 
@@ -48,6 +70,32 @@ def quarter_hours(observations: Iterable[Observation], purpose: str) -> list[Qua
         if one.quantity.startswith(f"{purpose}."):
             groups.setdefault((one.asset, one.quantity, _start(one.observed_at)), []).append(one)
     return [_summary(*key, group) for key, group in sorted(groups.items())]
+
+
+def day_profile(quarters: Iterable[QuarterHour], zone: ZoneInfo) -> list[Hour]:
+    """The hours of the day in which there are pictures, in order.
+
+    Args:
+        quarters: of one asset and quantity.
+        zone: of the hours.
+    """
+    hours: dict[int, list[QuarterHour]] = {}
+    for quarter in quarters:
+        hours.setdefault(quarter.start.astimezone(zone).hour, []).append(quarter)
+    profile = []
+    for hour, group in sorted(hours.items()):
+        known = [q for q in group if q.low is not None]
+        means = [q.mean for q in known if q.mean is not None]
+        profile.append(
+            Hour(
+                hour,
+                sum(q.unknown for q in group) / len(group),
+                _mean(means) if len(means) == len(known) else None,
+                _mean([q.low for q in known if q.low is not None]),
+                _mean([q.high for q in known if q.high is not None]),
+            )
+        )
+    return profile
 
 
 def _start(time: datetime) -> datetime:

@@ -26,6 +26,7 @@ from services.events import (
 from services.judgement import TRANSITIONS
 from services.outcome import Outcome
 from services.sites import Site
+from services.statistics import Hour, day_profile, quarter_hours
 from services.storage import Store
 from serving.page import render, small, write_page
 
@@ -65,6 +66,7 @@ class Course:
         ranges: (x, low, high) where there is an interval, or nothing but a range is told.
         unknown: x of the unknown ones.
         changes: (x, whether a condition started) of the events.
+        day: what a day is like; empty for other purposes, or where it would be one hour.
     """
 
     asset: str
@@ -75,6 +77,7 @@ class Course:
     ranges: list[tuple[float, float, float]]
     unknown: list[float]
     changes: list[tuple[float, bool]]
+    day: list[Hour]
     start: str
     end: str
 
@@ -181,11 +184,17 @@ def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[C
                     for event in events
                     if event.subject == asset and event.type in TRANSITIONS.get(quantity, ())
                 ],
+                _day(history, site),
                 _local(first, site),
                 _local(last, site),
             )
         )
     return courses
+
+
+def _day(history: list[Observation], site: Site) -> list[Hour]:
+    hours = day_profile(quarter_hours(history, "occupancy"), site.time_zone)
+    return hours if len(hours) > 1 else []
 
 
 def _timings(outcomes: list[Outcome]) -> list[tuple[str, float, float]]:

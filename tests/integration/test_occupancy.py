@@ -84,3 +84,4 @@ def test_a_street_from_picture_to_statistics(store, street, store_settings, tmp_
     html = (tmp_path / "r.html").read_text()
     assert "occupancy.count" in html
     assert "{person}" in html
+    assert "0–24 h" in html

@@ -227,6 +227,14 @@ def test_an_object_counts_when_covers_lie_over_its_box():
     assert figures([one], {"face": 0.1})["plates"]["recall ≥ 6 px"][0] == 0
 
 
+def test_what_is_covered_besides_lies_far_from_all_objects():
+    truth = [[50, 50, 80, 62]]
+    near, far = Region((46, 48, 84, 64), "plate", 0.6), Region((50, 150, 80, 162), "plate", 0.6)
+    for found, some in (([near], False), ([near, far], True)):
+        rows = figures([look("plates", truth, found)], {"plate": 0.5})
+        assert (rows["plates"]["covered besides"][0] > 0) == some
+
+
 def test_the_threshold_is_the_lowest_that_keeps_to_the_limit():
     found = [Region((50, 50, 60, 60), "face", score) for score in (0.05, 0.22)]
     empty = [look("empty", [], found), look("empty", [], [])]

@@ -1,11 +1,12 @@
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.events import Evidence, Observation
-from services.statistics import quarter_hours
+from services.statistics import Hour, day_profile, quarter_hours
 
 NOON = datetime(2026, 6, 12, 12, tzinfo=UTC)
 
@@ -68,3 +69,21 @@ def test_the_order_of_pictures_means_nothing_and_none_is_lost(rows, random):
     assert quarter_hours(history, "occupancy") == told
     assert sum(row.pictures for row in told) == len(rows)
     assert [row.start for row in told] == sorted({row.start for row in told})
+
+
+def test_a_day_is_what_its_hours_were_like_over_all_days():
+    day = 24 * 60
+    history = [
+        observation(0, 10, low=8, high=14),
+        observation(30, 30, low=24, high=34),
+        observation(day, 20, low=16, high=24),
+        observation(day + 60, None, low=0, high=4, reason="below_min_count"),
+        observation(2 * day + 60, 9, low=7, high=12),
+        observation(120, None, reason="dark"),
+    ]
+    profile = day_profile(quarter_hours(history, "occupancy"), ZoneInfo("Europe/Paris"))
+    assert profile == [
+        Hour(14, 0, 20, 16, 24),
+        Hour(15, 0, None, 3.5, 8),  # what the range hides stays hidden
+        Hour(16, 1, None, None, None),
+    ]

@@ -51,6 +51,7 @@ DATA = (
     "Amsterdam garbage detection (MIT), Korean waste bags (CC BY 4.0), and drawn streets; boxes of "
     "people, else of a teacher trained on COCO"
 )
+_RARE = tuple(NAMES.index(name) for name in ("bicycle", "truck"))  # shown twice as often
 _SMALLEST_PX = 20.0  # of an object around which a view is cut
 
 
@@ -67,7 +68,8 @@ class OccupancyTask:
         self._at = torch.from_numpy(points(recipe.train_px))
         self._redactor = open_redactor(Settings())
         self._kept = folder.parent / "redacted"
-        self.real = [self._redacted(sample) for sample in read_train(data)]
+        real = [self._redacted(sample) for sample in read_train(data)]
+        self.real = real + [s for s in real if np.isin(s.labels, _RARE).any()]
 
     def train_mode(self) -> None:
         """Train mode, but the backbone keeps its ImageNet batch statistics: batches are small."""
