@@ -53,7 +53,7 @@ _GEOD = Geod(ellps="GRS80")
 # Probability of a vehicle in a stall: constant, slope on the logit of the stall's look, slope on
 # the evidence of the best box. `python -m benchmarks.stalls` fits them, free and taken stalls
 # weighing the same.
-_TAKEN = (3.18, 1.72, 2.11)
+_TAKEN = (2.89, 1.62, 2.45)
 _BEFORE = 0.5  # of a stall's height, by which what stands before it reaches below it
 _HIDDEN = 0.6  # share of a stall that something before it covers, from which nothing is known
 _SEEN = 0.5  # evidence of boxes from which a vehicle is seen nevertheless

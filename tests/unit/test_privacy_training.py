@@ -229,7 +229,7 @@ def test_an_object_counts_when_covers_lie_over_its_box():
 
 def test_what_is_covered_besides_lies_far_from_all_objects():
     truth = [[50, 50, 80, 62]]
-    near, far = Region((46, 48, 84, 64), "plate", 0.6), Region((50, 150, 80, 162), "plate", 0.6)
+    near, far = Region((50, 52, 80, 60), "plate", 0.6), Region((50, 150, 80, 162), "plate", 0.6)
     for found, some in (([near], False), ([near, far], True)):
         rows = figures([look("plates", truth, found)], {"plate": 0.5})
         assert (rows["plates"]["covered besides"][0] > 0) == some
