@@ -2,7 +2,8 @@
 
 `python -m benchmarks.stalls` on the car park of VIGIE_DATA. It also fits the figures of
 `services.purposes.occupancy.taken`: by both, on days of the training split from which the look's
-network learned nothing; by boxes alone, on drawn streets, as if no car park had ever been seen.
+network learned nothing and on drawn streets, both weighing the same; by boxes alone, on the drawn,
+as if no car park had ever been seen.
 """
 
 import sys
@@ -70,8 +71,11 @@ def real(
     return said
 
 
-def fit(columns: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:
-    model = LogisticRegression(class_weight="balanced").fit(columns, truth)
+def fit(columns: NDArray[np.float64], truth: NDArray[np.bool_], *sizes: int) -> tuple[float, ...]:
+    """Constant and slopes; sources of these sizes weigh the same, free and taken alike."""
+    kinds = 2 * np.repeat(np.arange(len(sizes)), sizes) + truth
+    weights = len(truth) / len(np.unique(kinds)) / np.bincount(kinds)[kinds]
+    model = LogisticRegression(C=10).fit(columns, truth, weights)
     return round(float(model.intercept_[0]), 2), *np.round(model.coef_[0], 2).tolist()
 
 
@@ -112,10 +116,12 @@ def main() -> None:
         drawn += said_of(Frame("drawn", pixels, "drawn", NOW, "object"), stalls, redact, detect)
     spared = real("train", CALIBRATED_ON, redact, detect)
     measured = real("val", ("",), redact, detect)
-    both = np.array([[odds(s.look), s.box] for s in spared])
+    seen = [*spared, *drawn]
+    both = np.array([[odds(s.look), s.box] for s in seen])
     boxes = np.array([[s.box] for s in drawn])
-    constant, slope = fit(boxes, truth_of(drawn))
-    print(f"fitted, both, on {len(spared)} stalls of spared days: {fit(both, truth_of(spared))}")
+    constant, slope = fit(boxes, truth_of(drawn), len(drawn))
+    joint = fit(both, truth_of(seen), len(spared), len(drawn))
+    print(f"fitted, both, on {len(spared)} real and {len(drawn)} drawn stalls: {joint}")
     print(f"fitted, boxes alone, on {len(drawn)} drawn stalls: {constant, slope}")
     shipped = np.array([taken(s.look, s.box) or 0.0 for s in measured])
     report("as shipped, validation", measured, shipped)
