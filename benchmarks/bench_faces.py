@@ -32,15 +32,19 @@ Rate = tuple[float, float, float]
 Covering = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
 
 
+def painted(regions: Sequence[Region], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    mask = np.zeros(size_hw, bool)
+    for region in regions:
+        mask[within(region.box, size_hw)] = True
+    return mask
+
+
 def covered_by_us() -> Covering:
     redactor = open_redactor(Settings())
 
     def covered(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        mask = np.zeros(pixels.shape[:2], bool)
-        for region in redactor(Frame("bench.jpg", pixels, "bench", NOW, "object")).regions:
-            x1, y1, x2, y2 = region.box
-            mask[y1:y2, x1:x2] = True
-        return mask
+        redacted = redactor(Frame("bench.jpg", pixels, "bench", NOW, "object"))
+        return painted(redacted.regions, pixels.shape[:2])
 
     return covered
 
@@ -64,11 +68,7 @@ class Faces:
             if key not in self._found:
                 self._found[key] = [r for r in self._locate(pixels) if r.label == "face"]
             sure = [region for region in self._found[key] if region.score >= threshold]
-            mask = np.zeros(pixels.shape[:2], bool)
-            for region in plan_of(mask.shape, sure, (), "mosaic").regions:
-                x1, y1, x2, y2 = region.box
-                mask[y1:y2, x1:x2] = True
-            return mask
+            return painted(plan_of(pixels.shape[:2], sure, (), "mosaic").regions, pixels.shape[:2])
 
         return covered
 
@@ -153,6 +153,9 @@ def bench_at_equal_area(limit: int | None, peer: dict[str, Rate]) -> None:
         ours = side_by_side(faces.covered_from(threshold), limit)
         if ours[FALSE][0] <= peer[FALSE][0]:
             break
+    else:
+        print("    at no threshold is as little covered for nothing")
+        return
     figures = {"threshold": threshold, "ours": ours, "deface": peer}
     print(
         f"    threshold {threshold}: {FALSE} {percent(ours[FALSE])}, deface {percent(peer[FALSE])}"

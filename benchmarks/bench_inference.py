@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.cost import cost
-from benchmarks.record import milliseconds, record
+from benchmarks.record import milliseconds, record, tell
 from models.backends import Precision, export
 from models.card import SHIPPED, read_card, read_weights
 from models.runtime import Runtime, letterbox
@@ -67,8 +67,7 @@ def bench_pictures(cache: Path) -> None:
     details = counted.against(took["bf16"] * CORES)
     what = f"waste in a 1280×960 picture, {CORES} cores, bf16"
     record("waste_1280", took["bf16"], "ms", "the same in f32", took["f32"], what, details)
-    for key, value in details.items():
-        print(f"    {key}: {value}")
+    tell(details)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from benchmarks.bench_inference import picture
 from benchmarks.cost import cost
-from benchmarks.record import milliseconds, record
+from benchmarks.record import milliseconds, record, tell
 from models.backends import export
 from models.card import SHIPPED, read_card, read_weights
 from models.detectors.occupancy import OccupancyDetector
@@ -48,8 +48,7 @@ def main() -> None:
     details = counted.against(mine) | {"looks": looks}
     what = f"people and vehicles in a 1280×960 picture, {looks} looks of {side}², one core, bf16"
     record("occupancy_1280", mine, "ms", "SSDLite-320, one look, torch eager", other, what, details)
-    for key, value in details.items():
-        print(f"    {key}: {value}")
+    tell(details)
 
 
 if __name__ == "__main__":

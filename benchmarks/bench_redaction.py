@@ -26,7 +26,7 @@ import simplejpeg
 from benchmarks.cost import cost
 from benchmarks.peer_deface import Deface
 from benchmarks.pictures import DATA, labelled
-from benchmarks.record import record
+from benchmarks.record import record, tell
 from models.backends import export
 from models.card import SHIPPED, read_card, read_weights
 from models.frame import decode
@@ -151,8 +151,7 @@ def bench_throughput(each: int) -> None:
         what = f"cover and prove {width}×{height} JPEG files, {os.cpu_count()} cores"
         name = f"redaction_{width}"
         record(name, mine, "images/s", peer, a_second[peer], what, details)
-        for key, value in details.items():
-            print(f"    {key}: {value}")
+        tell(details)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.drawn_site import one_camera
 from models import detectors, plugins
 from models.frame import Frame
 from models.registration import MODEL, KnownView
@@ -21,7 +22,7 @@ from services.judgement import State, judge_all
 from services.opening import open_redactor
 from services.purposes import waste
 from services.settings import Settings
-from services.sites import Site, parse_site
+from services.sites import Site
 from services.view import View
 from training import scenes
 
@@ -41,36 +42,8 @@ class Hour:
 def site_of(seed: int) -> Site:
     """The camera's site, with the outlines that hold for this seed."""
     outlines = scenes.cameras(seed)["cam-01"]
-    assets = "".join(
-        f"""
-  - id: {asset}
-    purpose: waste
-    kind: container
-    geometry: {{type: Point, coordinates: [-3.356, 47.7288]}}
-    views: {{cam-01: {[list(point) for point in outlines[asset]]}}}"""
-        for asset in ASSETS
-    )
-    return parse_site(
-        f"""
-territory: t
-site: quai-nord
-name: Quai
-time_zone: Europe/Paris
-purposes:
-  waste:
-    legal_basis: public_task
-    retention_days: {{images: 30, events: 365}}
-    notice: https://www.example.org
-cameras:
-  - id: cam-01
-    name: Quai
-    size_wh: [800, 600]
-    key_prefix: quai-nord/cam-01/
-    key_time: "%Y%m%dT%H%M%SZ"
-assets:{assets}
-""",
-        "drawn.yaml",
-    )
+    listed = ((asset, "container", outlines[asset], {}) for asset in ASSETS)
+    return one_camera("waste", "quai-nord/cam-01/", listed)
 
 
 def hours(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[Hour]:

@@ -91,6 +91,12 @@ def record(
     print(f"{what}: {value:.1f} {unit}, {peer}: {peer_value:.1f} {unit}, {ratio}")
 
 
+def tell(details: Mapping[str, object]) -> None:
+    """Print what else was measured, a line each."""
+    for key, value in details.items():
+        print(f"    {key}: {value}")
+
+
 def _times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.2f}×"
 

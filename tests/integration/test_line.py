@@ -18,7 +18,6 @@ from models.redaction import verify_bare
 from services import batches, fleet
 from services.catalog import Catalog
 from services.opening import open_line
-from services.settings import Settings
 from services.sites import load_site
 from tests.hostile import write_all
 
@@ -34,16 +33,9 @@ def ray_cluster():
 
 
 @pytest.fixture
-def settings(store, tmp_path, state_dir):
-    return Settings(
-        s3_endpoint=store.endpoint.url,
-        s3_access_key=store.endpoint.access_key,
-        s3_secret_key=store.endpoint.secret_key,
-        s3_prefix=store.prefix,
-        state_dir=state_dir,
-        catalog_url=f"sqlite:///{tmp_path / 'catalog.sqlite'}",
-        workers=2,
-    )
+def settings(store_settings, tmp_path):
+    own = {"catalog_url": f"sqlite:///{tmp_path / 'catalog.sqlite'}", "workers": 2}
+    return store_settings.model_copy(update=own)
 
 
 def picture(seed, size_hw=(96, 128)):

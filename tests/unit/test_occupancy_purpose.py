@@ -152,7 +152,7 @@ def test_a_stall_is_taken_by_what_stands_in_it():
     found = said(PARK, [car_in(0), ("person", 175, 150, 185, 195)])
     values = [found[f"P-{i}", "occupancy.taken"].value for i in range(3)]
     assert values[0] > 0.9
-    assert max(values[1:]) < 0.2
+    assert max(values[1:]) < 0.12
 
 
 def test_a_stall_behind_a_lorry_is_unknown_and_widens_the_count():

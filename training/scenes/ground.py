@@ -22,6 +22,17 @@ class Band:
     tile: str
 
 
+def street_bands(kerb: float, facade_t: float, road: str, walk: str) -> list[Band]:
+    """A road up to the kerb, a pavement up to the facades, bare earth behind them."""
+    return [
+        Band(-40, kerb - 0.12, road),
+        Band(kerb - 0.12, kerb, "gutter"),
+        Band(kerb, kerb + 0.16, "kerb"),
+        Band(kerb + 0.16, facade_t + 0.1, walk),
+        Band(facade_t + 0.1, _FAR_M, "earth"),
+    ]
+
+
 def draw_traces(canvas: Canvas, light: Light, bands: list[Band], rng: np.random.Generator) -> None:
     """What is on any ground and is no waste: manholes, mended asphalt, fallen leaves."""
     shade = light.on(UP)

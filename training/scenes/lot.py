@@ -9,7 +9,7 @@ import numpy as np
 from training.scenes.camera import Camera
 from training.scenes.cars import Car
 from training.scenes.facades import Building
-from training.scenes.ground import Band
+from training.scenes.ground import street_bands
 from training.scenes.optics import Moment
 from training.scenes.place import Place
 from training.scenes.scene import Pixels, Scene
@@ -18,7 +18,7 @@ from training.scenes.street import Happening, compose
 from training.scenes.surroundings import Tree
 
 EVERY = timedelta(minutes=10)
-_START, _HOURS = datetime(2026, 6, 12, 6, tzinfo=UTC), 14
+_START, _LENGTH = datetime(2026, 6, 12, 6, tzinfo=UTC), timedelta(hours=14)
 _STALLS, _STALL_M = 4, 5.3
 _KERB_M = 17.0
 _FOG = 0.06  # what is left of contrast
@@ -32,12 +32,12 @@ def lot_day(seed: int) -> Iterator[tuple[datetime, Scene, bool]]:
     then half empty.
     """
     place = _place(seed)
-    for index in range(timedelta(hours=_HOURS) // EVERY):
+    for index in range(_LENGTH // EVERY):
         when = _START + index * EVERY
         fog = 14 <= when.hour < 16
         rng = np.random.default_rng((seed, 5, index))
         cars = _cars(seed, place, _taken(index, when.hour))
-        moment = Moment(elevation=0.3 + 0.7 * np.sin(np.pi * index * EVERY / timedelta(hours=14)))
+        moment = Moment(elevation=0.3 + 0.7 * np.sin(np.pi * index * EVERY / _LENGTH))
         scene = compose(place, Happening([], [], cars, []), moment, rng)
         if fog:
             scene.pixels[:] = _fogged(scene.pixels)
@@ -69,13 +69,7 @@ def _fogged(pixels: Pixels) -> Pixels:
 def _place(seed: int) -> Place:
     rng = np.random.default_rng((seed, 6))
     kerb, facade = _KERB_M, _KERB_M + 5.0
-    bands = [
-        Band(-40, kerb - 0.12, "asphalt"),
-        Band(kerb - 0.12, kerb, "gutter"),
-        Band(kerb, kerb + 0.16, "kerb"),
-        Band(kerb + 0.16, facade + 0.1, "slabs"),
-        Band(facade + 0.1, 150, "earth"),
-    ]
+    bands = street_bands(kerb, facade, "asphalt", "slabs")
     wide = 9.0
     buildings = [
         Building("house", s, s + wide, facade, float(rng.uniform(8, 13)), int(rng.integers(2**31)))

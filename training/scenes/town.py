@@ -11,7 +11,7 @@ from training.scenes.canvas import Canvas
 from training.scenes.cars import Car
 from training.scenes.containers import KINDS, Container
 from training.scenes.facades import Building
-from training.scenes.ground import Band
+from training.scenes.ground import street_bands
 from training.scenes.optics import Moment
 from training.scenes.place import Place, random_people
 from training.scenes.scene import Pixels, Scene
@@ -133,14 +133,7 @@ def _place(seed: int, name: str) -> Place:
         stand.append(Container(kind, pose, int(rng.integers(2**31)), asset))
     front = min(c.pose.t - c.size[1] / 2 for c in stand)
     kerb, facade_t = front - 0.5, front + float(rng.uniform(4.5, 6))
-    road, walk = _GROUND[name]
-    bands = [
-        Band(-40, kerb - 0.12, road),
-        Band(kerb - 0.12, kerb, "gutter"),
-        Band(kerb, kerb + 0.16, "kerb"),
-        Band(kerb + 0.16, facade_t + 0.1, walk),
-        Band(facade_t + 0.1, 150, "earth"),
-    ]
+    bands = street_bands(kerb, facade_t, *_GROUND[name])
     buildings, s = [], -16.0
     while s < 16:
         wide = float(rng.uniform(7, 11))
