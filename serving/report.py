@@ -134,10 +134,10 @@ def _change(event: Event, site: Site) -> dict[str, Any]:
 
 
 def _pictures(outcomes: list[Outcome], store: Store, site: Site) -> list[Picture]:
-    """The pictures an operator would look at first: the dirtiest, then the rest."""
+    """The pictures an operator would look at first: the dirtiest or the fullest, then the rest."""
     shown = [o for o in outcomes if o.redacted_key is not None]
-    shown.sort(key=lambda o: -o.facts.get("dirty", 0.0))
-    if len(shown) > _GALLERY:  # two thirds from the top, one third from the clean end
+    shown.sort(key=lambda o: (-o.facts.get("dirty", 0.0), -len(o.detections)))
+    if len(shown) > _GALLERY:  # two thirds from the top, one third from the other end
         shown = shown[: _GALLERY * 2 // 3] + shown[-_GALLERY // 3 :]
     pictures = []
     for outcome in shown:
