@@ -91,7 +91,9 @@ def export(
     Raises:
         BadWeights: the weights do not fit the architecture.
     """
-    path = cache / f"{card.name}-{card.digest[:16]}{'-int8' if known else ''}.onnx"
+    any_size = card.architecture.any_size
+    kind = f"{'-any' if any_size else ''}{'-int8' if known else ''}"
+    path = cache / f"{card.name}-{card.digest[:16]}{kind}.onnx"
     if not path.exists():
         import torch  # noqa: PLC0415 - only for the first worker on a machine
 
@@ -99,7 +101,7 @@ def export(
 
         cache.mkdir(parents=True, exist_ok=True)
         side, shapes = card.architecture.input_px, None
-        if not side:
+        if any_size:
             side = 2 * SIZE_MULTIPLE_PX
             sides = {
                 i: SIZE_MULTIPLE_PX * torch.export.Dim(name) for i, name in ((1, "h"), (2, "w"))
@@ -107,9 +109,12 @@ def export(
             shapes = {"pixels": sides}
         handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
         os.close(handle)
+        network, example = build(card, weights), torch.zeros(1, side, side, 3, dtype=torch.uint8)
+        with torch.inference_mode():
+            network(example)  # layers that pad learn by how much
         torch.onnx.export(
-            build(card, weights),
-            (torch.zeros(1, side, side, 3, dtype=torch.uint8),),
+            network,
+            (example,),
             draft,
             dynamic_shapes=shapes,
             external_data=False,

@@ -41,6 +41,11 @@ class Architecture:
     channels: int = 96
     kind: Literal["points", "heatmap", "patch"] = "points"
 
+    @property
+    def any_size(self) -> bool:
+        """Whether it may be shown any picture, sides multiples of 32 px: nothing in it pools."""
+        return self.kind != "patch" and not self.image_names
+
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Architecture":
         """Inverse of `to_dict`."""

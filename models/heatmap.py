@@ -23,15 +23,16 @@ FUSED = "fused_mobilenetv2"
 
 Where the picture is still large, convolutions are dense instead of depthwise and thin instead of
 wide (fused blocks, EfficientNetV2, arXiv 2104.00298, section 3.2): more arithmetic, which is cheap,
-and less memory traffic, which is not. Its deeper stages are MobileNetV2's, less one block each.
+and less memory traffic, which is not. Its deeper stages are MobileNetV2's.
 """
 _FUSED_STEM = 24
 _FUSED_STAGES = [
     ["er_r1_k3_s2_e2_c24"],
     ["er_r1_k3_s2_e4_c32", "er_r2_k3_s1_e3_c32"],
-    ["ir_r3_k3_s2_e6_c64"],
-    ["ir_r2_k3_s1_e6_c96"],
-    ["ir_r2_k3_s2_e6_c160"],
+    ["ir_r4_k3_s2_e6_c64"],
+    ["ir_r3_k3_s1_e6_c96"],
+    ["ir_r3_k3_s2_e6_c160"],
+    ["ir_r1_k3_s1_e6_c320"],
 ]
 _LEVELS = (1, 2, 3, 4)
 

@@ -1,5 +1,7 @@
 """From the network's raw output on one image to detections."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -9,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends import Backend, Precision, best_backend, runner
+from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, runner
 from models.card import SHIPPED, read_card
 from models.detections import Detections
 from models.errors import BadAnswer
@@ -18,9 +20,11 @@ STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
 
 _NMS_IOU = 0.45
-_OVERLAP = 0.45  # of a square and the next, in squares
+_OVERLAP = 0.45  # of a square and the next, in the network's own squares
+_PART_PX = 1920  # longest side of what is looked at at once: memory bounds it
 _AT_BORDER_PX = 3
 _MAX_DETECTIONS = 300
+_GREY = 127  # beside a picture
 
 
 class DenseArrays(NamedTuple):
@@ -63,11 +67,13 @@ class Runtime:
         """
         self.card = read_card(name, folder)
         self.backend: Backend = backend or best_backend()
-        self._points = points(self.card.architecture.input_px)
         self._run = runner(self.card, folder, cache, self.backend, precision)
 
     def dense(self, pixels: NDArray[np.uint8]) -> DenseArrays:
-        """Raw output for one letterboxed square, uint8 (input_px, input_px, 3)."""
+        """Raw output for uint8 (H, W, 3): a letterboxed square of `input_px`.
+
+        Other pictures, sides multiples of 32 px, where the architecture allows `any_size`.
+        """
         logits, distances, *rest = (np.asarray(a, np.float32)[0] for a in self._run(pixels[None]))
         architecture = self.card.architecture
         states = rest.pop(0) if architecture.state_names else np.zeros((len(logits), 0), np.float32)
@@ -99,11 +105,23 @@ class Runtime:
         Raises:
             BadAnswer: the network gave a number that is not finite.
         """
+        square, scale = letterbox(pixels, self.card.architecture.input_px)
+        size_hw = pixels.shape[0], pixels.shape[1]
+        return self._made_of(
+            self._both_ways(square), points(len(square)), scale, size_hw, min_score
+        )
+
+    def _made_of(
+        self,
+        dense: DenseArrays,
+        at: NDArray[np.float32],
+        scale: float,
+        size_hw: tuple[int, int],
+        min_score: float | None,
+    ) -> Detections:
+        """Detections in a picture of `size_hw` that was scaled before the network saw it."""
         card = self.card
         architecture = card.architecture
-        height, width = pixels.shape[:2]
-        square, scale = letterbox(pixels, architecture.input_px)
-        dense = self._both_ways(square)
         if not all(np.isfinite(part).all() for part in dense):
             raise BadAnswer("not_finite", f"output of {card.model}")
         scores = _sigmoid(dense.logits)  # (A, C)
@@ -112,8 +130,8 @@ class Runtime:
             np.float32,
         )
         where, labels = np.nonzero(scores >= floors)
-        boxes = boxes_of(dense.distances[where], self._points[where]) / scale
-        boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
+        boxes = boxes_of(dense.distances[where], at[where]) / scale
+        boxes = np.clip(boxes, 0, np.array(size_hw[::-1] * 2, np.float32))
         solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         where, labels, boxes = where[solid], labels[solid], boxes[solid]
         kept = suppress(boxes, scores[where, labels], labels)[:_MAX_DETECTIONS]
@@ -127,19 +145,45 @@ class Runtime:
             scores[where, labels].astype(np.float32),
             labels.astype(np.int64),
             architecture.names,
-            (height, width),
+            size_hw,
             _softmax(card.calibration.get("state", (1.0, 0.0))[0] * dense.states[where]),
             architecture.state_names,
             facts,
         )
+
+    def detect_at_full_size(
+        self, pixels: NDArray[np.uint8], min_score: float | None = None
+    ) -> Detections:
+        """Objects in a large image, looked at as it is, in one part or as few as memory allows.
+
+        For architectures of `any_size`. What is larger than the network's own square is left to
+        `detect`: it never saw such things.
+
+        Args:
+            pixels: uint8 (H, W, 3) RGB.
+            min_score: as of `detect`.
+
+        Raises:
+            BadAnswer: not_finite.
+        """
+        largest = self.card.architecture.input_px
+
+        def look(part: NDArray[np.uint8]) -> Detections:
+            size_hw = height, width = part.shape[0], part.shape[1]
+            tall, wide = (-(-n // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX for n in size_hw)
+            padded = np.full((tall, wide, 3), _GREY, np.uint8)
+            padded[:height, :width] = part
+            found = self._made_of(self.dense(padded), points(tall, wide), 1.0, size_hw, min_score)
+            return found.where((found.boxes[:, 2:] - found.boxes[:, :2] <= largest).all(1))
+
+        return _in_parts(pixels, _PART_PX, round(_OVERLAP * largest), look)
 
     def detect_tiled(
         self, pixels: NDArray[np.uint8], scale: float, min_score: float | None = None
     ) -> Detections:
         """Objects in a large image, looked at in squares of the network's own size.
 
-        What the border of a square cuts is left to the next one, which holds it whole if its sides
-        are under `_OVERLAP` of a square. A fact is as true as in the square where it is truest.
+        See `_in_parts`; squares overlap by 0.45 of their side.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
@@ -154,57 +198,82 @@ class Runtime:
             wide, tall = (max(1, round(n * scale)) for n in size_hw[::-1])
             small = cv2.resize(pixels, (wide, tall), interpolation=cv2.INTER_AREA)
             pixels = np.asarray(small, np.uint8)
-        height, width = pixels.shape[:2]
         side = round(self.card.architecture.input_px / max(scale, 1.0))
-        found, places = [], []
-        for top, left in product(_starts(height, side), _starts(width, side)):
-            square = np.full((side, side, 3), 127, np.uint8)
-            part = pixels[top : top + side, left : left + side]
+
+        def look(part: NDArray[np.uint8]) -> Detections:
+            square = np.full((side, side, 3), _GREY, np.uint8)
             square[: part.shape[0], : part.shape[1]] = part
-            seen = self.detect(square, min_score)
-            ends = np.array([left, top, left + side, top + side], np.float32)
-            boxes = seen.boxes + ends[[0, 1, 0, 1]]
-            inner = (ends > 0) & (ends < [width, height, width, height])
-            boxes = np.minimum(boxes, np.array([width, height] * 2, np.float32))
-            whole = ~((np.abs(boxes - ends) < _AT_BORDER_PX) & inner).any(1)
-            whole &= (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not beside the picture
-            found.append(seen.where(whole))
-            places.append(boxes[whole])
+            return self.detect(square, min_score)
+
+        found = _in_parts(pixels, side, round(_OVERLAP * side), look)
+        height, width = pixels.shape[:2]
         full = np.array([size_hw[1] / width, size_hw[0] / height] * 2, np.float32)
-        boxes = np.minimum(np.concatenate(places) * full, np.array(size_hw[::-1] * 2, np.float32))
-        scores = np.concatenate([part.scores for part in found])
-        labels = np.concatenate([part.labels for part in found])
-        kept = suppress(boxes, scores, labels)[:_MAX_DETECTIONS]
-        return Detections(
-            boxes[kept],
-            scores[kept],
-            labels[kept],
-            found[0].names,
-            size_hw,
-            np.concatenate([part.states for part in found])[kept],
-            found[0].state_names,
-            {n: max(part.image_scores[n] for part in found) for n in found[0].image_scores},
-        )
+        boxes = np.minimum(found.boxes * full, np.array(size_hw[::-1] * 2, np.float32))
+        return replace(found, boxes=boxes, size_hw=size_hw)
 
 
-def _starts(length_px: int, side_px: int) -> list[int]:
-    """Where squares begin along one side of a picture, evenly, the last at the border."""
-    step = side_px - round(_OVERLAP * side_px)
+def _in_parts(
+    pixels: NDArray[np.uint8],
+    side_px: int,
+    overlap_px: int,
+    look: Callable[[NDArray[np.uint8]], Detections],
+) -> Detections:
+    """What `look` finds in parts of a picture, each thing once.
+
+    What the border of a part cuts is left to the next one, which holds it whole where its sides are
+    under the overlap. A fact is as true as in the part where it is truest.
+    """
+    size_hw = height, width = pixels.shape[0], pixels.shape[1]
+    found, places = [], []
+    starts = (_starts(n, side_px, overlap_px) for n in size_hw)
+    for top, left in product(*starts):
+        seen = look(pixels[top : top + side_px, left : left + side_px])
+        ends = np.array([left, top, left + side_px, top + side_px], np.float32)
+        boxes = seen.boxes + ends[[0, 1, 0, 1]]
+        inner = (ends > 0) & (ends < [width, height, width, height])
+        boxes = np.minimum(boxes, np.array([width, height] * 2, np.float32))
+        whole = ~((np.abs(boxes - ends) < _AT_BORDER_PX) & inner).any(1)
+        whole &= (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not beside the picture
+        found.append(seen.where(whole))
+        places.append(boxes[whole])
+    boxes = np.concatenate(places)
+    scores = np.concatenate([part.scores for part in found])
+    labels = np.concatenate([part.labels for part in found])
+    kept = suppress(boxes, scores, labels)[:_MAX_DETECTIONS]
+    return Detections(
+        boxes[kept],
+        scores[kept],
+        labels[kept],
+        found[0].names,
+        size_hw,
+        np.concatenate([part.states for part in found])[kept],
+        found[0].state_names,
+        {n: max(part.image_scores[n] for part in found) for n in found[0].image_scores},
+    )
+
+
+def _starts(length_px: int, side_px: int, overlap_px: int) -> list[int]:
+    """Where parts begin along one side of a picture, evenly, the last at the border."""
+    step = side_px - overlap_px
     last = max(length_px - side_px, 0)
     count = -(-last // step)
     return [round(i * last / max(count, 1)) for i in range(count + 1)]
 
 
-def points(input_px: int) -> NDArray[np.float32]:
-    """Where the A points of all levels are, float32 (A, 8).
+@cache
+def points(height_px: int, width_px: int | None = None) -> NDArray[np.float32]:
+    """Where the A points of all levels are in a picture, a square without a width; float32 (A, 8).
 
     The first half is a point's x, y, x, y in px, the second −s, −s, s, s with its level's stride s:
     what `boxes_of` needs.
     """
     levels = []
     for stride in STRIDES:
-        centres = (np.arange(input_px // stride, dtype=np.float32) + 0.5) * stride
-        y, x = (axis.ravel() for axis in np.meshgrid(centres, centres, indexing="ij"))
+        axes = (
+            (np.arange(side // stride, dtype=np.float32) + 0.5) * stride
+            for side in (height_px, width_px or height_px)
+        )
+        y, x = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         reach = np.full(x.size, stride, np.float32)
         levels.append(np.stack([x, y, x, y, -reach, -reach, reach, reach], 1))
     return np.concatenate(levels).astype(np.float32)
@@ -235,7 +304,7 @@ def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8
     height, width = pixels.shape[:2]
     scale = side_px / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.full((side_px, side_px, 3), 127, np.uint8)
+    canvas = np.full((side_px, side_px, 3), _GREY, np.uint8)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=interpolation)
     return canvas, scale

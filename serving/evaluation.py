@@ -12,6 +12,7 @@ from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from models.errors import BatchError
+from models.personal import PersonalData
 from models.runtime import Runtime
 from services.catalog import Catalog
 from services.opening import open_redactor
@@ -80,9 +81,11 @@ def evaluate_detector(
         BadWeights: missing or damaged weights.
     """
     card = read_card(name, folder)
-    if name == "privacy":
-        redactor = open_redactor(settings)
-        looks = privacy.look(data, split, redactor.find)
+    if card.architecture.kind == "heatmap":
+        locate = PersonalData(
+            name, folder=folder, cache=settings.cache, precision=settings.precision
+        )
+        looks = privacy.look(data, split, locate)
         thresholds = dict.fromkeys(("face", "plate"), 0.0)
         return Evaluation(privacy.figures(looks, thresholds), card, split)
     samples = read_measured(data, split) if name == "occupancy" else read_waste(data, split)

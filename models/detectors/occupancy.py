@@ -1,7 +1,7 @@
 """People and vehicles, to be counted: person, bicycle, car, motorcycle, bus, truck.
 
 They are counted on stills and never followed: what leaves a picture is a number. Large pictures are
-looked at whole and in squares, for what is small in them.
+looked at twice: reduced, and at full size for what is small in them.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from models.redaction import RedactedFrame
 from models.runtime import Runtime, suppress
 from models.stalls import Outline, Stalls
 
-_LARGE_PX = 900  # long side from which a picture is also looked at in squares
+_LARGE_PX = 900  # long side from which a picture is also looked at at full size
 _SAME_IOU = 0.6  # of two kinds of vehicle at one place, or of one thing on two levels
 
 
@@ -95,11 +95,11 @@ class OccupancyDetector:
         """
         found = self._runtime.detect(pixels, min_score)
         if max(pixels.shape[:2]) >= _LARGE_PX:
-            squares = self._runtime.detect_tiled(pixels, 1.0, min_score)
+            small = self._runtime.detect_at_full_size(pixels, min_score)
             found = Detections(
-                np.concatenate([found.boxes, squares.boxes]),
-                np.concatenate([found.scores, squares.scores]),
-                np.concatenate([found.labels, squares.labels]),
+                np.concatenate([found.boxes, small.boxes]),
+                np.concatenate([found.scores, small.scores]),
+                np.concatenate([found.labels, small.labels]),
                 self.names,
                 found.size_hw,
             )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,12 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import runtime as runtime_module
 from models.card import Architecture, Card, read_card, read_weights
 from models.checkpoint import build, save
 from models.detections import Detections
 from models.errors import BadAnswer, BadWeights
 from models.network import Network
-from models.runtime import Runtime, boxes_of, letterbox, points
+from models.runtime import STRIDES, Runtime, boxes_of, letterbox, points
 
 ARCHITECTURE = Architecture(
     ("container", "waste"), ("clean", "side_waste", "overflow"), ("dirty",), input_px=128
@@ -182,6 +185,20 @@ class Bright(Runtime):
 
     def detect(self, pixels, min_score=None):
         assert pixels.shape == (self.side, self.side, 3)
+        return self._spots(pixels)
+
+    def dense(self, pixels):
+        assert not any(side % 32 for side in pixels.shape[:2])
+        return pixels
+
+    def _made_of(self, dense, at, scale, size_hw, min_score):
+        grid = [side // stride for stride in STRIDES for side in dense.shape[:2]]
+        assert len(at) == sum(h * w for h, w in zip(grid[::2], grid[1::2], strict=True))
+        assert (dense[size_hw[0] :] == 127).all()
+        assert (dense[:, size_hw[1] :] == 127).all()
+        return self._spots(dense[: size_hw[0], : size_hw[1]])
+
+    def _spots(self, pixels):
         _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(pixels[..., 0] == 255))
         x, y, w, h, _ = stats[1:].T
         n = len(x)
@@ -219,6 +236,50 @@ def test_what_squares_find_is_what_is_there_each_once(height, width, scale, spot
     assert sorted(found.boxes.tolist()) == sorted(true)
     assert found.size_hw == (height, width)
     assert (found.image_scores["dirty"] > 0) == bool(true)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(90, 700),
+    st.integers(90, 700),
+    st.sampled_from([160, 300, 1920]),
+    st.lists(st.tuples(*[st.floats(0, 1)] * 4), max_size=6),
+)
+def test_at_full_size_all_is_found_once_but_what_is_too_large(height, width, part_px, spots):
+    runtime, pixels, true = Bright(), np.zeros((height, width, 3), np.uint8), []
+    overlap = 0.4 * ARCHITECTURE.input_px
+    for right, down, wide, tall in spots:
+        w, h = (int(4 + v * (overlap - 4)) for v in (wide, tall))
+        x, y = int(right * max(width - w, 0)), int(down * max(height - h, 0))
+        if pixels[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2].any():
+            continue
+        pixels[y : y + h, x : x + w] = 255
+        true.append([x, y, min(x + w, width), min(y + h, height)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime_module, "_PART_PX", part_px)
+        found = runtime.detect_at_full_size(pixels)
+    assert sorted(found.boxes.tolist()) == sorted(true)
+    assert found.size_hw == (height, width)
+    pixels[10:60, 20 : 40 + ARCHITECTURE.input_px] = 255
+    if width > 60 + ARCHITECTURE.input_px and part_px > 700:
+        boxes = runtime.detect_at_full_size(pixels).boxes
+        assert (boxes[:, 2] - boxes[:, 0] <= ARCHITECTURE.input_px).all()
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_network_without_facts_takes_pictures_of_any_size(tmp_path, backend):
+    architecture = replace(ARCHITECTURE, state_names=(), image_names=())
+    torch.manual_seed(0)
+    floors = dict.fromkeys(architecture.names, 0.5)
+    save(Network(architecture).eval(), Card("any", architecture, "", floors, {}, "", ""), tmp_path)
+    runtime = Runtime("any", folder=tmp_path, cache=tmp_path, backend=backend, precision="f32")
+    truth = Runtime("any", folder=tmp_path, backend="torch")
+    for size_hw in ((128, 128), (96, 224)):
+        pixels = np.random.default_rng(0).integers(0, 255, (*size_hw, 3), np.uint8)
+        for one, two in zip(runtime.dense(pixels), truth.dense(pixels), strict=True):
+            np.testing.assert_allclose(one, two, atol=1e-3)
+        assert len(one) == 0
+        assert len(runtime.dense(pixels).logits) == len(points(*size_hw))
 
 
 def test_a_picture_and_its_mirror_image_show_the_same(folder, picture):

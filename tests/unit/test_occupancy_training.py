@@ -194,13 +194,14 @@ def test_each_find_stands_for_what_was_measured_of_its_kind(detector, monkeypatc
     assert found.counted[order] == pytest.approx(np.array([[1.25, 0.5], [1.1, 0.2], [1, 0]]))
 
 
-def test_a_large_picture_is_also_looked_at_in_squares(detector, monkeypatch):
+def test_a_large_picture_is_also_looked_at_at_full_size(detector, monkeypatch):
     size_hw = (700, 1200)
     large, small = (CAR, 0.8, 100, 100, 500, 400), (PERSON, 0.7, 800, 300, 812, 330)
     again = (CAR, 0.6, 104, 100, 498, 402)
     runtime = detector._runtime
     monkeypatch.setattr(runtime, "detect", lambda *_: found_of([large], size_hw))
-    monkeypatch.setattr(runtime, "detect_tiled", lambda *_: found_of([again, small], size_hw))
+    both = found_of([again, small], size_hw)
+    monkeypatch.setattr(runtime, "detect_at_full_size", lambda *_: both)
     found = detector.detect(np.zeros((*size_hw, 3), np.uint8))
     assert sorted(zip(found.labels.tolist(), found.scores.round(1).tolist(), strict=True)) == [
         (PERSON, pytest.approx(0.7)),

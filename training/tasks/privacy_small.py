@@ -34,7 +34,7 @@ class Student(PrivacyTask):
     """Learns from the labels and from the network that ships."""
 
     def __init__(self, recipe: Recipe, data: Path, folder: Path) -> None:
-        architecture = Architecture(LABELS, input_px=0, backbone=FUSED, channels=32, kind="heatmap")
+        architecture = Architecture(LABELS, input_px=0, backbone=FUSED, channels=48, kind="heatmap")
         torch.manual_seed(recipe.seed)
         super().__init__(recipe, HeatNetwork(architecture), data, folder)
         card = read_card("privacy")
