@@ -43,7 +43,11 @@ class Cost:
 
 def cost(network: Path, size_hw: tuple[int, int]) -> Cost:
     """Count a pass of an ONNX file over a picture of this size, and measure this machine."""
-    gflop = 2 * macs_per_px(network) * math.prod(size_hw) / 1e9
+    return costing(2 * macs_per_px(network) * math.prod(size_hw) / 1e9)
+
+
+def costing(gflop: float) -> Cost:
+    """So much arithmetic, on this machine."""
     bf16, f32 = gflop_per_s(torch.bfloat16), gflop_per_s(torch.float32)
     return Cost(gflop, bf16, f32, 1000 * gflop / bf16, 1000 * gflop / f32)
 

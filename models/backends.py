@@ -101,7 +101,7 @@ def export(
 
         cache.mkdir(parents=True, exist_ok=True)
         side, shapes = card.architecture.input_px, None
-        if any_size:
+        if not side:
             side = 2 * SIZE_MULTIPLE_PX
             sides = {
                 i: SIZE_MULTIPLE_PX * torch.export.Dim(name) for i, name in ((1, "h"), (2, "w"))
@@ -110,16 +110,25 @@ def export(
         handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
         os.close(handle)
         network, example = build(card, weights), torch.zeros(1, side, side, 3, dtype=torch.uint8)
-        with torch.inference_mode():
-            network(example)  # layers that pad learn by how much
-        torch.onnx.export(
-            network,
-            (example,),
-            draft,
-            dynamic_shapes=shapes,
-            external_data=False,
-            verbose=False,
-        )
+        if any_size and not shapes:
+            # The newer exporter reasons about this network's shapes for longer than minutes.
+            torch.onnx.export(
+                network,
+                (example,),
+                draft,
+                dynamo=False,
+                input_names=["pixels"],
+                dynamic_axes={"pixels": {1: "h", 2: "w"}},
+            )
+        else:
+            torch.onnx.export(
+                network,
+                (example,),
+                draft,
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
+            )
         if known:
             import onnx  # noqa: PLC0415
 

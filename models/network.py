@@ -79,9 +79,8 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        # `exportable` pads strided layers as for the first picture seen: the same for all even sides.
         self.backbone = timm.create_model(
-            architecture.backbone, features_only=True, out_indices=(2, 3, 4), exportable=True
+            architecture.backbone, features_only=True, out_indices=(2, 3, 4)
         )
         widths = self.backbone.feature_info.channels()
         channels = architecture.channels

@@ -80,11 +80,11 @@ class Runtime:
         image = rest.pop(0) if architecture.image_names else np.zeros(0, np.float32)
         return DenseArrays(logits, distances, states, image)
 
-    def _both_ways(self, square: NDArray[np.uint8]) -> DenseArrays:
-        """Mean of what the network says of a square and of its mirror image, turned back."""
-        seen = self.dense(square)
-        mirrored = self.dense(np.ascontiguousarray(square[:, ::-1]))
-        order = _mirrored(self.card.architecture.input_px)
+    def _both_ways(self, pixels: NDArray[np.uint8]) -> DenseArrays:
+        """Mean of what the network says of a picture and of its mirror image, turned back."""
+        seen = self.dense(pixels)
+        mirrored = self.dense(np.ascontiguousarray(pixels[:, ::-1]))
+        order = _mirrored(*pixels.shape[:2])
         turned = DenseArrays(
             mirrored.logits[order],
             mirrored.distances[order][:, [2, 1, 0, 3]],  # left and right change places
@@ -173,8 +173,11 @@ class Runtime:
             tall, wide = (-(-n // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX for n in size_hw)
             padded = np.full((tall, wide, 3), _GREY, np.uint8)
             padded[:height, :width] = part
-            found = self._made_of(self.dense(padded), points(tall, wide), 1.0, size_hw, min_score)
-            return found.where((found.boxes[:, 2:] - found.boxes[:, :2] <= largest).all(1))
+            found = self._made_of(
+                self._both_ways(padded), points(tall, wide), 1.0, size_hw, min_score
+            )
+            sides = found.boxes[:, 2:] - found.boxes[:, :2]
+            return found.where(np.asarray((sides <= largest).all(1)))
 
         return _in_parts(pixels, _PART_PX, round(_OVERLAP * largest), look)
 
@@ -280,14 +283,14 @@ def points(height_px: int, width_px: int | None = None) -> NDArray[np.float32]:
 
 
 @cache
-def _mirrored(input_px: int) -> NDArray[np.intp]:
+def _mirrored(height_px: int, width_px: int) -> NDArray[np.intp]:
     """For each of the A points the index of the one at its place in the mirror image, (A,)."""
     order, first = [], 0
     for stride in STRIDES:
-        side = input_px // stride
-        level = first + np.arange(side * side).reshape(side, side)
+        rows, columns = height_px // stride, width_px // stride
+        level = first + np.arange(rows * columns).reshape(rows, columns)
         order.append(level[:, ::-1].ravel())
-        first += side * side
+        first += rows * columns
     return np.concatenate(order)
 
 

@@ -187,7 +187,7 @@ class Bright(Runtime):
         assert pixels.shape == (self.side, self.side, 3)
         return self._spots(pixels)
 
-    def dense(self, pixels):
+    def _both_ways(self, pixels):
         assert not any(side % 32 for side in pixels.shape[:2])
         return pixels
 
