@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, runner
 from models.card import SHIPPED, read_card
 from models.errors import RedactionFailed
+from models.parts import suppress
 from models.redaction import Box, Region
-from models.runtime import suppress
 from models.tiling import LIMITS, tiles
 
 STRIDE_PX = 4

@@ -1,9 +1,7 @@
 """From the network's raw output on one image to detections."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +13,13 @@ from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, 
 from models.card import SHIPPED, read_card
 from models.detections import Detections
 from models.errors import BadAnswer
+from models.parts import MAX_DETECTIONS, in_parts, suppress
 
 STRIDES = (8, 16, 32)
 """Pixels between the network's points, level by level."""
 
-_NMS_IOU = 0.45
 _OVERLAP = 0.45  # of a square and the next, in the network's own squares
 _PART_PX = 1920  # longest side of what is looked at at once: memory bounds it
-_AT_BORDER_PX = 3
-_MAX_DETECTIONS = 300
 _GREY = 127  # beside a picture
 
 
@@ -134,7 +130,7 @@ class Runtime:
         boxes = np.clip(boxes, 0, np.array(size_hw[::-1] * 2, np.float32))
         solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         where, labels, boxes = where[solid], labels[solid], boxes[solid]
-        kept = suppress(boxes, scores[where, labels], labels)[:_MAX_DETECTIONS]
+        kept = suppress(boxes, scores[where, labels], labels)[:MAX_DETECTIONS]
         where, labels = where[kept], labels[kept]
         facts = {}
         for name, logit in zip(architecture.image_names, dense.image, strict=True):
@@ -179,14 +175,14 @@ class Runtime:
             sides = found.boxes[:, 2:] - found.boxes[:, :2]
             return found.where(np.asarray((sides <= largest).all(1)))
 
-        return _in_parts(pixels, _PART_PX, round(_OVERLAP * largest), look)
+        return in_parts(pixels, _PART_PX, round(_OVERLAP * largest), look)
 
     def detect_tiled(
         self, pixels: NDArray[np.uint8], scale: float, min_score: float | None = None
     ) -> Detections:
         """Objects in a large image, looked at in squares of the network's own size.
 
-        See `_in_parts`; squares overlap by 0.45 of their side.
+        See `in_parts`; squares overlap by 0.45 of their side.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
@@ -208,59 +204,11 @@ class Runtime:
             square[: part.shape[0], : part.shape[1]] = part
             return self.detect(square, min_score)
 
-        found = _in_parts(pixels, side, round(_OVERLAP * side), look)
+        found = in_parts(pixels, side, round(_OVERLAP * side), look)
         height, width = pixels.shape[:2]
         full = np.array([size_hw[1] / width, size_hw[0] / height] * 2, np.float32)
         boxes = np.minimum(found.boxes * full, np.array(size_hw[::-1] * 2, np.float32))
         return replace(found, boxes=boxes, size_hw=size_hw)
-
-
-def _in_parts(
-    pixels: NDArray[np.uint8],
-    side_px: int,
-    overlap_px: int,
-    look: Callable[[NDArray[np.uint8]], Detections],
-) -> Detections:
-    """What `look` finds in parts of a picture, each thing once.
-
-    What the border of a part cuts is left to the next one, which holds it whole where its sides are
-    under the overlap. A fact is as true as in the part where it is truest.
-    """
-    size_hw = height, width = pixels.shape[0], pixels.shape[1]
-    found, places = [], []
-    starts = (_starts(n, side_px, overlap_px) for n in size_hw)
-    for top, left in product(*starts):
-        seen = look(pixels[top : top + side_px, left : left + side_px])
-        ends = np.array([left, top, left + side_px, top + side_px], np.float32)
-        boxes = seen.boxes + ends[[0, 1, 0, 1]]
-        inner = (ends > 0) & (ends < [width, height, width, height])
-        boxes = np.minimum(boxes, np.array([width, height] * 2, np.float32))
-        whole = ~((np.abs(boxes - ends) < _AT_BORDER_PX) & inner).any(1)
-        whole &= (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not beside the picture
-        found.append(seen.where(whole))
-        places.append(boxes[whole])
-    boxes = np.concatenate(places)
-    scores = np.concatenate([part.scores for part in found])
-    labels = np.concatenate([part.labels for part in found])
-    kept = suppress(boxes, scores, labels)[:_MAX_DETECTIONS]
-    return Detections(
-        boxes[kept],
-        scores[kept],
-        labels[kept],
-        found[0].names,
-        size_hw,
-        np.concatenate([part.states for part in found])[kept],
-        found[0].state_names,
-        {n: max(part.image_scores[n] for part in found) for n in found[0].image_scores},
-    )
-
-
-def _starts(length_px: int, side_px: int, overlap_px: int) -> list[int]:
-    """Where parts begin along one side of a picture, evenly, the last at the border."""
-    step = side_px - overlap_px
-    last = max(length_px - side_px, 0)
-    count = -(-last // step)
-    return [round(i * last / max(count, 1)) for i in range(count + 1)]
 
 
 @cache
@@ -311,21 +259,6 @@ def letterbox(pixels: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.uint8
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas[: size[1], : size[0]] = cv2.resize(pixels, size, interpolation=interpolation)
     return canvas, scale
-
-
-def suppress(
-    boxes: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    iou: float = _NMS_IOU,
-) -> NDArray[np.intp]:
-    """Indices of the boxes (N, 4) that stay, best first: per label, none overlaps a better one."""
-    if not len(boxes):
-        return np.zeros(0, np.intp)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), 0.0, iou)
-    order = np.asarray(kept, np.intp).ravel()
-    return order[np.argsort(-scores[order], kind="stable")]
 
 
 def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,8 +15,9 @@ from models.backends import Precision
 from models.card import SHIPPED, Card
 from models.counting import GROUPS, group_of, standing_for
 from models.detections import Detections
+from models.parts import suppress
 from models.redaction import RedactedFrame
-from models.runtime import Runtime, suppress
+from models.runtime import Runtime
 from models.stalls import Outline, Stalls
 
 _LARGE_PX = 900  # long side from which a picture is also looked at at full size

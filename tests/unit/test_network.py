@@ -214,6 +214,19 @@ class Bright(Runtime):
         )
 
 
+def scattered(height, width, largest, spots):
+    """Bright spots that do not touch, and their boxes."""
+    pixels, true = np.zeros((height, width, 3), np.uint8), []
+    for right, down, wide, tall in spots:
+        w, h = (int(4 + v * (largest - 4)) for v in (wide, tall))
+        x, y = int(right * max(width - w, 0)), int(down * max(height - h, 0))
+        if pixels[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2].any():
+            continue
+        pixels[y : y + h, x : x + w] = 255
+        true.append([x, y, min(x + w, width), min(y + h, height)])
+    return pixels, true
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(90, 700),
@@ -224,14 +237,7 @@ class Bright(Runtime):
 def test_what_squares_find_is_what_is_there_each_once(height, width, scale, spots):
     runtime = Bright()
     runtime.side = round(ARCHITECTURE.input_px / scale)
-    pixels, true = np.zeros((height, width, 3), np.uint8), []
-    for right, down, wide, tall in spots:
-        w, h = (int(4 + v * (0.4 * runtime.side - 4)) for v in (wide, tall))
-        x, y = int(right * max(width - w, 0)), int(down * max(height - h, 0))
-        if pixels[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2].any():
-            continue
-        pixels[y : y + h, x : x + w] = 255
-        true.append([x, y, min(x + w, width), min(y + h, height)])
+    pixels, true = scattered(height, width, 0.4 * runtime.side, spots)
     found = runtime.detect_tiled(pixels, scale)
     assert sorted(found.boxes.tolist()) == sorted(true)
     assert found.size_hw == (height, width)
@@ -246,15 +252,8 @@ def test_what_squares_find_is_what_is_there_each_once(height, width, scale, spot
     st.lists(st.tuples(*[st.floats(0, 1)] * 4), max_size=6),
 )
 def test_at_full_size_all_is_found_once_but_what_is_too_large(height, width, part_px, spots):
-    runtime, pixels, true = Bright(), np.zeros((height, width, 3), np.uint8), []
-    overlap = 0.4 * ARCHITECTURE.input_px
-    for right, down, wide, tall in spots:
-        w, h = (int(4 + v * (overlap - 4)) for v in (wide, tall))
-        x, y = int(right * max(width - w, 0)), int(down * max(height - h, 0))
-        if pixels[max(y - 2, 0) : y + h + 2, max(x - 2, 0) : x + w + 2].any():
-            continue
-        pixels[y : y + h, x : x + w] = 255
-        true.append([x, y, min(x + w, width), min(y + h, height)])
+    runtime = Bright()
+    pixels, true = scattered(height, width, 0.4 * ARCHITECTURE.input_px, spots)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime_module, "_PART_PX", part_px)
         found = runtime.detect_at_full_size(pixels)

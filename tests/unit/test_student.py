@@ -171,8 +171,8 @@ def test_the_student_begins_as_its_teacher_where_they_are_alike():
             for n in ("laterals", "ups", "neck", "logits")
         ),
     ):
-        for name, tensor in ours.state_dict().items():
-            assert torch.equal(tensor, theirs.state_dict()[name]), name
+        pairs = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
 
 
 def test_the_first_stages_come_closer_to_what_the_teachers_give(monkeypatch):
