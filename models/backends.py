@@ -101,7 +101,7 @@ def export(
 
         cache.mkdir(parents=True, exist_ok=True)
         side, shapes = card.architecture.input_px, None
-        if not side:
+        if card.architecture.kind == "heatmap":
             side = 2 * SIZE_MULTIPLE_PX
             sides = {
                 i: SIZE_MULTIPLE_PX * torch.export.Dim(name) for i, name in ((1, "h"), (2, "w"))
@@ -110,8 +110,9 @@ def export(
         handle, draft = tempfile.mkstemp(dir=cache, suffix=".onnx")
         os.close(handle)
         network, example = build(card, weights), torch.zeros(1, side, side, 3, dtype=torch.uint8)
-        if any_size and not shapes:
-            # The newer exporter reasons about this network's shapes for longer than minutes.
+        if any_size and card.architecture.kind == "points":
+            # The newer exporter reasons about this network's shapes for longer than minutes. This
+            # one folds weights under other names, which eight bits would not know again.
             torch.onnx.export(
                 network,
                 (example,),

@@ -1,7 +1,7 @@
 """From the network's raw output on one image to detections."""
 
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ STRIDES = (8, 16, 32)
 _OVERLAP = 0.45  # of a square and the next, in the network's own squares
 _PART_PX = 1920  # longest side of what is looked at at once: memory bounds it
 _GREY = 127  # beside a picture
+_KEPT_SIZES = 8  # of pictures, whose points are remembered: megabytes each
 
 
 class DenseArrays(NamedTuple):
@@ -211,7 +212,7 @@ class Runtime:
         return replace(found, boxes=boxes, size_hw=size_hw)
 
 
-@cache
+@lru_cache(_KEPT_SIZES)
 def points(height_px: int, width_px: int | None = None) -> NDArray[np.float32]:
     """Where the A points of all levels are in a picture, a square without a width; float32 (A, 8).
 
@@ -230,7 +231,7 @@ def points(height_px: int, width_px: int | None = None) -> NDArray[np.float32]:
     return np.concatenate(levels).astype(np.float32)
 
 
-@cache
+@lru_cache(_KEPT_SIZES)
 def _mirrored(height_px: int, width_px: int) -> NDArray[np.intp]:
     """For each of the A points the index of the one at its place in the mirror image, (A,)."""
     order, first = [], 0
