@@ -45,8 +45,9 @@ train-occupancy: setup ## train what counts people and vehicles, and the look of
 	$(BIN)/vigie train occupancy --data $(DATA)
 	$(BIN)/vigie train stalls --data $(DATA)
 
-docs: setup ## write again what is generated: the benchmark table in the README
+docs: setup ## write again what is generated: the README's benchmark table, the events' contract
 	$(BIN)/python -m benchmarks.record
+	$(BIN)/vigie events contract docs/events
 
 golden: setup ## rewrite the tests' golden files from what the code does now
 	$(BIN)/python -m pytest -m 'not slow' --golden

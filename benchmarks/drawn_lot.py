@@ -12,9 +12,10 @@ from models.detectors.occupancy import OccupancyDetector, load
 from models.frame import Frame
 from models.redaction import Redactor
 from services.events import Observation
-from services.judgement import State, judge_all
+from services.judgement import CONDITIONS
 from services.opening import open_redactor
 from services.purposes import occupancy
+from services.record import judge_all
 from services.settings import Settings
 from services.sites import Site
 from services.view import View
@@ -61,10 +62,10 @@ def day(seed: int, detector: OccupancyDetector, redactor: Redactor) -> None:
         print(f"{when:%H:%M} {'fog' if fog else told}")
     limits = occupancy.judgement({})
     for (name, quantity), history in histories.items():
-        if quantity in limits:
-            _, events = judge_all(State(), history, limits[quantity], "drawn")
+        for condition in (c for c in limits if CONDITIONS[c].quantity == quantity):
+            _, events = judge_all(history, condition, limits[condition], "drawn")
             said = ", ".join(f"{e.time:%H:%M} {e.type.split('.')[-2]}" for e in events)
-            print(f"{name} {quantity}: {len(events)} events: {said}")
+            print(f"{name} {condition}: {len(events)} events: {said}")
     print(f"seed {seed}: right {dict(right)}, unknown in fog {dict(in_fog)}")
 
 

@@ -18,9 +18,9 @@ from models import detectors, plugins
 from models.frame import Frame
 from models.registration import MODEL, KnownView
 from services.events import Observation
-from services.judgement import State, judge_all
 from services.opening import open_redactor
 from services.purposes import waste
+from services.record import judge_all
 from services.settings import Settings
 from services.sites import Site
 from services.view import View
@@ -119,7 +119,8 @@ def show(days: list[Hour]) -> None:
         print(f"{one.hour:3} h  " + "   ".join(told))
     for asset in ASSETS:
         history = [one.observed[asset] for one in days]
-        _, events = judge_all(State(), history, waste.judgement({})["waste.overflow"], "drawn")
+        limits = waste.judgement({})["waste.overflow"]
+        _, events = judge_all(history, "waste.overflow", limits, "drawn")
         for event in events:
             print(f"{asset}: {event.type} {event.data['since']} {event.data.get('until', '')}")
 

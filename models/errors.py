@@ -14,6 +14,8 @@
     ├── PurposeRefused        a job asks for a purpose the site never declared      stop
     ├── BatchError            no such batch, or its models have changed since       stop
     ├── CatalogError          the durable record cannot be read or written          stop
+    ├── SinkUnavailable       where events go is away, slow, or refuses for now     retry
+    ├── EventRefused          a sink will never take one event                      dead letter
     └── StorageError
         ├── NoSuchObject      no such key                                           stop
         ├── NoSuchBucket      no such bucket                                        stop
@@ -103,6 +105,37 @@ class CatalogError(VigieError):
     """The durable record cannot be opened, read or written."""
 
     exit_code = 74
+
+
+class SinkUnavailable(VigieError):
+    """Where events go is away, slow, refuses for now, or refuses us; the same events wait.
+
+    Attributes:
+        after_s: seconds that the sink asks to wait; None where it does not say.
+        sent: how many of the events, the first ones, are there nevertheless.
+    """
+
+    retryable = True
+    exit_code = 69
+
+    def __init__(self, message: str, after_s: float | None = None, sent: int = 0) -> None:
+        super().__init__(message)
+        self.after_s, self.sent = after_s, sent
+
+
+class EventRefused(VigieError):
+    """A sink will never take one event; those before it are taken.
+
+    Attributes:
+        event: its id.
+        reason: why, in one line.
+    """
+
+    exit_code = 65
+
+    def __init__(self, event: str, reason: str) -> None:
+        super().__init__(f"event {event}: {reason}")
+        self.event, self.reason = event, reason
 
 
 class StorageError(VigieError):

@@ -7,7 +7,7 @@ and purposes again gives the same batch.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from datetime import timedelta
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExists
-from services.catalog import Catalog
-from services.events import Event, Wire, completed, quarantined, recorded
-from services.judgement import FOUND, LOST_VIEW, VIEW_LIMITS, Limits, found, judge_all
+from services.catalog import Catalog, Ledger
+from services.event_types import completed, quarantined, recorded
+from services.events import Event, Wire
+from services.judgement import (
+    CONDITIONS,
+    FOUND,
+    LOST_VIEW,
+    VIEW_LIMITS,
+    Limits,
+    State,
+    found,
+)
 from services.opening import purposes_of
 from services.outcome import Outcome
 from services.pipeline import Item
+from services.record import Record, judge_again
 from services.references import References
 from services.sites import Site
 from services.storage import Store
@@ -224,41 +234,53 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
     if len(outcomes) != len(manifest.items):
         raise BatchError(f"{len(manifest.items) - len(outcomes)} images of {batch} are not done")
     site = manifest.read_site()
-    events: list[Event] = []
-    for outcome in sorted(outcomes, key=lambda o: (o.captured_at, o.key)):
-        events += [
-            recorded(o, site.source) for o in outcome.observations if o.quantity not in FOUND
-        ]
-        if outcome.reason is not None:
-            events.append(
-                quarantined(
-                    outcome.work, outcome.key, outcome.reason, outcome.captured_at, site.source
-                )
-            )
-    strangers = [o for outcome in outcomes for o in outcome.observations if o.quantity in FOUND]
-    states, reported = found(strangers, cache(catalog.state), site.source)
-    events += reported
-    for asset, quantity, limits in _judged(site, manifest.purposes):
-        history = [
-            o
-            for outcome in outcomes
-            for o in outcome.observations
-            if (o.asset, o.quantity) == (asset, quantity)
-        ]
-        state, raised = judge_all(catalog.state(asset, quantity), history, limits, site.source)
-        states[asset, quantity] = state
-        events += raised
+    seen = [o for outcome in outcomes for o in outcome.observations]
     counts = dict(catalog.counts(batch))
     last = max(outcome.captured_at for outcome in outcomes)
-    events.append(completed(batch, counts, last, site.source))
-    return catalog.finish(batch, states, events)
+
+    def judging(ledger: Ledger) -> list[Event]:
+        events = list(_facts(outcomes, site))
+
+        def known(place: str) -> bool:
+            return any(ledger.record(place, quantity).state.level for quantity in FOUND)
+
+        for event in list(found([o for o in seen if o.quantity in FOUND], known, site.source)):
+            state = State(status="raised", level=1, since=event.time, last_known_at=event.time)
+            ledger.keep(event.subject, event.data["quantity"], Record(state=state))
+            events.append(event)
+        lateness = timedelta(hours=site.lateness_hours)
+        touched = {(o.asset, o.quantity) for o in seen}
+        for asset, condition, limits in _judged(site, manifest.purposes):
+            quantity = CONDITIONS[condition].quantity
+            if (asset, quantity) in touched:
+                before = ledger.record(asset, condition)
+                history = ledger.observations(asset, quantity, before.horizon)
+                record, told = judge_again(
+                    before, history, condition, limits, lateness, site.source
+                )
+                ledger.keep(asset, condition, record)
+                events += told
+        return [*events, completed(batch, counts, last, site.source)]
+
+    return catalog.judge(batch, judging)
+
+
+def _facts(outcomes: Sequence[Outcome], site: Site) -> Iterator[Event]:
+    """What was observed and what was set aside, in the order of capture."""
+    for outcome in sorted(outcomes, key=lambda o: (o.captured_at, o.key)):
+        for observation in outcome.observations:
+            if observation.quantity not in FOUND:
+                yield recorded(observation, site.source)
+        if outcome.reason is not None:
+            at, why = outcome.captured_at, outcome.reason
+            yield quarantined(outcome.work, outcome.key, why, at, site.source)
 
 
 def _judged(site: Site, purposes: Sequence[str]) -> Iterator[tuple[str, str, Limits]]:
-    """What is judged at a site: asset or view (URN), quantity, and its limits."""
+    """What is judged at a site: asset or view (URN), condition, and its limits."""
     for name, purpose in purposes_of(site, purposes).items():
         for asset in (a for a in site.assets if a.purpose == name):
-            for quantity, limits in purpose.judgement(asset.limits).items():
-                yield asset.id, quantity, limits
+            for condition, limits in purpose.judgement(asset.limits).items():
+                yield asset.id, condition, limits
     for camera in (c for c in site.cameras if c.references):
         yield urn(site, f"view:{camera.id}"), LOST_VIEW, VIEW_LIMITS

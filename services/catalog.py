@@ -1,78 +1,73 @@
 """The durable record: batches, images, observations, asset states, the outbox, and the audit.
 
-SQLite by default, any SQLAlchemy URL otherwise. What belongs together becomes visible together:
-one transaction takes in a shard's images, their audit entries and observations, one judges a batch
-and appends its events. Unique keys make a repeat harmless.
+What belongs together becomes visible together: one transaction takes in a shard's images, their
+audit entries and observations, one judges a batch and appends its events. Unique keys make a repeat
+harmless.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, func, literal, select, text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.errors import BatchError, CatalogError
 from services.audit import Link, Witness, linked
-from services.events import Event
-from services.judgement import State
+from services.database import PAGE, Database, insert_new, now
+from services.events import Event, Observation
+from services.outbox import Outbox, append
 from services.outcome import Outcome
-from services.tables import (
-    AssetStateRow,
-    AuditRow,
-    Base,
-    BatchRow,
-    CursorRow,
-    EventRow,
-    ImageRow,
-    ObservationRow,
-)
-
-_PAGE = 1000  # events or audit entries read at once
+from services.record import Record
+from services.tables import AssetStateRow, AuditRow, BatchRow, ImageRow, ObservationRow
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class Ledger:
+    """What judgement may read and write, in one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, asset: str, condition: str) -> Record:
+        """What is remembered; a fresh record for an asset never seen."""
+        row = self._session.get(AssetStateRow, (asset, condition))
+        return Record.model_validate(row.body) if row else Record()
+
+    def keep(self, asset: str, condition: str, record: Record) -> None:
+        """Remember."""
+        body = record.model_dump(mode="json")
+        self._session.merge(AssetStateRow(asset=asset, condition=condition, body=body))
+
+    def observations(self, asset: str, quantity: str, since: datetime | None) -> list[Observation]:
+        """All that any batch observed of an asset from `since` on, in the order of arrival."""
+        query = select(ObservationRow).order_by(ObservationRow.position)
+        query = query.where(ObservationRow.asset == asset, ObservationRow.quantity == quantity)
+        if since is not None:
+            query = query.where(ObservationRow.observed_at >= _instant(since))
+        return [Observation.model_validate(row.body) for row in self._session.scalars(query)]
 
 
 class Catalog:
-    """The record at a SQLAlchemy URL; tables are made on first use.
+    """The record at a SQLAlchemy URL.
+
+    Attributes:
+        outbox: the events, and how far each sink has them.
 
     Raises (every method):
         CatalogError: the database is away, full, locked or damaged.
     """
 
     def __init__(self, url: str) -> None:
-        self._where = url.rsplit("@", maxsplit=1)[-1]  # never the password
-        with self._errors():
-            self._engine = _engine(url)
-            Base.metadata.create_all(self._engine)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise CatalogError(f"catalog {self._where}: {cause}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        with self._errors(), Session(self._engine) as session, session.begin():
-            yield session
+        self._database = Database(url)
+        self.outbox = Outbox(self._database)
 
     def add_batch(self, batch: str, source: str, images: int, body: dict[str, Any]) -> None:
         """Record a batch; a second time changes nothing."""
-        row = {"batch": batch, "source": source, "images": images, "submitted": _now()}
-        with self._transaction() as session:
-            _insert_new(session, BatchRow, [row | {"finished": None, "body": body}])
+        row = {"batch": batch, "source": source, "images": images, "submitted": now()}
+        with self._database.transaction() as session:
+            insert_new(session, BatchRow, [row | {"finished": None, "body": body}])
 
     def batch(self, batch: str) -> BatchRow:
         """One batch, by its id or an unambiguous start of it.
@@ -80,7 +75,7 @@ class Catalog:
         Raises:
             BatchError: none, or several.
         """
-        with self._transaction() as session:
+        with self._database.transaction() as session:
             query = select(BatchRow).where(BatchRow.batch.startswith(batch, autoescape=True))
             found = session.scalars(query).all()
             session.expunge_all()
@@ -91,7 +86,7 @@ class Catalog:
 
     def batches(self) -> Sequence[BatchRow]:
         """All batches, the newest first."""
-        with self._transaction() as session:
+        with self._database.transaction() as session:
             order = (BatchRow.submitted.desc(), BatchRow.batch)
             rows = session.scalars(select(BatchRow).order_by(*order)).all()
             session.expunge_all()
@@ -119,22 +114,19 @@ class Catalog:
                 "work": observation.work,
                 "asset": observation.asset,
                 "quantity": observation.quantity,
-                "observed_at": observation.observed_at.astimezone(UTC).isoformat(),
+                "observed_at": _instant(observation.observed_at),
                 "body": observation.model_dump(mode="json"),
             }
             for outcome in outcomes
             for observation in outcome.observations
         ]
-        with self._transaction() as session:
-            if session.get_bind().dialect.name == "postgresql":
-                # The chain has one end. SQLite's first insert below is a lock of this kind.
-                session.execute(text("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE"))
+        with self._database.writing(AuditRow) as session:  # the chain has one end
             new = [
                 o
                 for o, row in zip(outcomes, images, strict=True)
-                if _insert_new(session, ImageRow, [row])
+                if insert_new(session, ImageRow, [row])
             ]
-            _insert_new(session, ObservationRow, observations)
+            insert_new(session, ObservationRow, observations)
             last = session.scalar(select(AuditRow).order_by(AuditRow.position.desc()).limit(1))
             link = _link(last) if last else None
             for outcome in new:
@@ -143,19 +135,19 @@ class Catalog:
 
     def audit(self) -> Iterator[Link]:
         """The chain of audit entries from the first; read page by page."""
-        query, after = select(AuditRow).order_by(AuditRow.position).limit(_PAGE), 0
+        query, after = select(AuditRow).order_by(AuditRow.position).limit(PAGE), 0
         while True:
-            with self._transaction() as session:
+            with self._database.transaction() as session:
                 page = [_link(r) for r in session.scalars(query.where(AuditRow.position > after))]
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             after = page[-1].position
 
     def done(self, works: Sequence[str]) -> dict[str, Outcome]:
         """The outcomes already recorded for these works, in any batch."""
         found: dict[str, Outcome] = {}
-        with self._transaction() as session:
+        with self._database.transaction() as session:
             for start in range(0, len(works), 500):
                 some = works[start : start + 500]
                 seen: dict[str, list[dict[str, Any]]] = {}
@@ -170,7 +162,7 @@ class Catalog:
 
     def outcomes(self, batch: str) -> list[Outcome]:
         """The outcomes of a batch by key, observations included."""
-        with self._transaction() as session:
+        with self._database.transaction() as session:
             rows = select(ImageRow.work).where(ImageRow.batch == batch).order_by(ImageRow.key)
             works = list(session.scalars(rows))
         done = self.done(works)
@@ -179,78 +171,40 @@ class Catalog:
     def counts(self, batch: str) -> Counter[str]:
         """Images of a batch by status."""
         query = select(ImageRow.status, func.count()).where(ImageRow.batch == batch)
-        with self._transaction() as session:
+        with self._database.transaction() as session:
             rows = session.execute(query.group_by(ImageRow.status)).all()
         return Counter({row[0]: row[1] for row in rows})
 
-    def state(self, asset: str, quantity: str) -> State:
-        """What judgement remembers; a fresh state for an asset never seen."""
-        with self._transaction() as session:
-            row = session.get(AssetStateRow, (asset, quantity))
-            return State.model_validate(row.body) if row else State()
-
-    def finish(
-        self, batch: str, states: dict[tuple[str, str], State], events: Sequence[Event]
-    ) -> int:
+    def judge(self, batch: str, judging: Callable[[Ledger], Sequence[Event]]) -> int:
         """Close a batch: its asset states and events become visible together.
+
+        Args:
+            batch: its id.
+            judging: reads and writes states, and gives the events; nobody else judges meanwhile.
 
         Returns:
             How many of the events are new.
         """
-        rows = [
-            {"id": e.id, "batch": batch, "type": e.type, "subject": e.subject}
-            | {"body": e.model_dump(mode="json", exclude_none=True)}
-            for e in events
-        ]
-        with self._transaction() as session:
-            for (asset, quantity), state in states.items():
-                body = state.model_dump(mode="json")
-                session.merge(AssetStateRow(asset=asset, quantity=quantity, body=body))
-            fresh = _insert_new(session, EventRow, rows)
+        with self._database.writing(AssetStateRow) as session:
+            fresh = append(session, batch, judging(Ledger(session)))
             row = session.get(BatchRow, batch)
             if row is not None:
-                row.finished = row.finished or _now()
+                row.finished = row.finished or now()
         return fresh
 
-    def events(self, after: int = 0, batch: str | None = None) -> Iterator[tuple[int, Event]]:
-        """Position and event, in order, of all above `after`; read page by page."""
-        query = select(EventRow).order_by(EventRow.position).limit(_PAGE)
-        if batch is not None:
-            query = query.where(EventRow.batch == batch)
-        while True:
-            with self._transaction() as session:
-                rows = session.scalars(query.where(EventRow.position > after)).all()
-                page = [(row.position, Event.model_validate(row.body)) for row in rows]
-            yield from page
-            if len(page) < _PAGE:
-                return
-            after = page[-1][0]
-
-    def cursor(self, sink: str) -> int:
-        """The position up to which `sink` has been served; 0 at first."""
-        with self._transaction() as session:
-            row = session.get(CursorRow, sink)
-            return row.position if row else 0
-
-    def advance(self, sink: str, position: int) -> None:
-        """Note that `sink` holds everything up to `position`."""
-        with self._transaction() as session:
-            session.merge(CursorRow(sink=sink, position=position))
+    def states(self) -> list[tuple[str, str, Record]]:
+        """Asset, condition and what is remembered of them, of all assets."""
+        query = select(AssetStateRow).order_by(AssetStateRow.asset, AssetStateRow.condition)
+        with self._database.transaction() as session:
+            return [
+                (row.asset, row.condition, Record.model_validate(row.body))
+                for row in session.scalars(query)
+            ]
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        if engine.url.database:
-            Path(engine.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-        @event.listens_for(engine, "connect")
-        def _pragmas(connection: Any, _: Any) -> None:
-            # WAL lets readers read while one writes; FULL keeps commits through a power cut.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
-                connection.execute(f"PRAGMA {pragma}")
-
-    return engine
+def _instant(time: datetime) -> str:
+    """UTC in a form whose order is that of time."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _link(row: AuditRow) -> Link:
@@ -259,17 +213,3 @@ def _link(row: AuditRow) -> Link:
         return Link.model_validate(columns | {"entry": json.loads(row.entry), "seal": row.seal})
     except ValueError:  # pydantic's and json's
         raise CatalogError(f"audit entry {row.position} is no entry") from None
-
-
-def _insert_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> int:
-    """Insert the rows whose unique keys are not there yet; gives how many were new."""
-    if not rows:
-        return 0
-    sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite_insert(table) if sqlite else postgresql_insert(table)
-    fresh = 0
-    for row in rows:
-        # Not the row count: PostgreSQL's driver does not give it.
-        once = insert.values(row).on_conflict_do_nothing().returning(literal(1))
-        fresh += len(session.execute(once).all())
-    return fresh

@@ -26,7 +26,8 @@ from pydantic import SecretStr
 
 from models.errors import BadConfiguration, StorageError, StoreFull, StoreUnavailable
 from services import s3
-from services.settings import Endpoint, endpoint_file, private_folder, recorded_endpoint
+from services.settings import Endpoint, endpoint_file, recorded_endpoint
+from services.state_folder import private_folder
 
 READY_S = 60.0
 STOP_S = 6.0  # it takes two, and for ever where it was still starting or its disk is full

@@ -6,26 +6,20 @@ and a consumer drops repeats by id.
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 TYPE_PREFIX = "vigie."
-OBSERVATION_RECORDED = "vigie.observation.recorded.v1"
-OVERFLOW_STARTED = "vigie.waste.overflow.started.v1"
-OVERFLOW_ENDED = "vigie.waste.overflow.ended.v1"
-CONTAINER_FOUND = "vigie.waste.container.found.v1"
-STALL_TAKEN = "vigie.occupancy.taken.v1"
-STALL_FREED = "vigie.occupancy.freed.v1"
-USE_STARTED = "vigie.occupancy.use.started.v1"
-USE_ENDED = "vigie.occupancy.use.ended.v1"
-OCCUPANCY_FULL = "vigie.occupancy.full.v1"
-OCCUPANCY_AVAILABLE = "vigie.occupancy.available.v1"
-VIEW_LOST = "vigie.site.view.lost.v1"
-VIEW_RESTORED = "vigie.site.view.restored.v1"
-IMAGE_QUARANTINED = "vigie.image.quarantined.v1"
-BATCH_COMPLETED = "vigie.batch.completed.v1"
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Instant = Annotated[
@@ -33,6 +27,7 @@ Instant = Annotated[
     PlainSerializer(
         lambda t: t.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str
     ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 
 
@@ -49,18 +44,19 @@ class Evidence(Wire):
         key: object key in the redacted bucket.
         sha256: of that object, hex.
         polygon: outline in px of the redacted image.
+        redactor: `name@digest` of what covered personal data in it.
     """
 
     key: str
     sha256: str
     polygon: tuple[tuple[float, float], ...]
+    redactor: str
 
 
-class Observation(Wire):
-    """One measured quantity of one asset in one image.
+class Measured(Wire):
+    """One measured quantity of one asset, as it is told.
 
     Attributes:
-        work: identity of image, models and configuration (`work_key`).
         asset: URN.
         camera: id of the fixed camera that saw it, None for any other picture.
         quantity: what was measured, e.g. `waste.overflow`.
@@ -79,7 +75,6 @@ class Observation(Wire):
             nobody knows, and for assets, whose geometry the site file holds.
     """
 
-    work: str
     asset: str
     camera: str | None = None
     quantity: str
@@ -107,6 +102,16 @@ class Observation(Wire):
             raise ValueError("the interval does not hold the value")
         return self
 
+
+class Observation(Measured):
+    """One measured quantity of one asset in one image.
+
+    Attributes:
+        work: identity of image, models and configuration (`work_key`).
+    """
+
+    work: str
+
     @property
     def id(self) -> str:
         """Deterministic identity."""
@@ -128,8 +133,10 @@ class Event(Wire):
         type: what happened, versioned in the name.
         subject: the asset, image or batch.
         time: capture time.
+        dataschema: URN of the JSON Schema of `data` (docs/events/).
         data: what happened, in full.
-        sequence: per subject and type family, gap-free; None where order means nothing.
+        partitionkey: the asset, where there is one: its events stay in their order.
+        sequence: number among all events of this `partitionkey`, without gaps; the outbox gives it.
     """
 
     specversion: Literal["1.0"] = "1.0"
@@ -139,12 +146,23 @@ class Event(Wire):
     subject: str
     time: Instant
     datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
     data: dict[str, Any]
+    partitionkey: str | None = None
     sequence: str | None = None
 
     def json_line(self) -> str:
         """One line of JSON, absent attributes left out as CloudEvents asks."""
         return self.model_dump_json(exclude_none=True)
+
+    def numbered(self, number: int) -> "Event":
+        """The same event as the `number`th of its asset."""
+        return self.model_copy(update={"sequence": f"{number:010d}"})
+
+
+def schema_of(kind: str) -> str:
+    """The URN of the schema of an event type's data."""
+    return f"urn:vigie:schema:{kind.removeprefix(TYPE_PREFIX)}"
 
 
 def derived_id(*parts: str) -> str:
@@ -158,40 +176,3 @@ def work_key(etag: str, models: tuple[str, ...], configuration: str, key: str) -
     The object key counts: the same picture under two keys is two captures.
     """
     return derived_id(key, etag, configuration, *sorted(models))
-
-
-def recorded(observation: Observation, source: str) -> Event:
-    """The event that publishes an observation."""
-    return Event(
-        id=derived_id(OBSERVATION_RECORDED, observation.id),
-        source=source,
-        type=OBSERVATION_RECORDED,
-        subject=observation.asset,
-        time=observation.observed_at,
-        data=observation.model_dump(mode="json", exclude={"work"}, exclude_none=True)
-        | {"value": observation.value},
-    )
-
-
-def quarantined(work: str, key: str, reason: str, time: datetime, source: str) -> Event:
-    """The event that says that an image was set aside, and why."""
-    return Event(
-        id=derived_id(IMAGE_QUARANTINED, work),
-        source=source,
-        type=IMAGE_QUARANTINED,
-        subject=key,
-        time=time,
-        data={"key": key, "reason": reason},
-    )
-
-
-def completed(batch: str, counts: dict[str, int], time: datetime, source: str) -> Event:
-    """The event that closes a batch."""
-    return Event(
-        id=derived_id(BATCH_COMPLETED, batch),
-        source=source,
-        type=BATCH_COMPLETED,
-        subject=batch,
-        time=time,
-        data={"batch": batch, "counts": counts},
-    )

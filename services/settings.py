@@ -5,10 +5,6 @@ import hashlib
 import hmac
 import os
 import re
-import secrets
-import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -26,9 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadConfiguration
 from services.seal import Seal
-
-_SECRET_BYTES = 32
-_MIN_SECRET_CHARACTERS = 32  # 16 bytes in hexadecimal digits: no search finds it
+from services.state_folder import MIN_SECRET_CHARACTERS, drawn_secret, private_folder, secret_file
 
 # Longest role is "quarantine"; S3 allows 63 characters in a bucket's name.
 _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
@@ -89,6 +83,9 @@ class Settings(BaseSettings):
         operator: who answers, in the audit, for what is processed; this account by default.
         quarantine_recipient: age public key; originals in quarantine are then encrypted for it.
         image_timeout_s: longest time one image may take; one that takes longer is quarantined.
+        sinks: URLs to which events go (`services.delivery.Subscription`), blanks between; not shown
+            by `repr`, they may hold passwords.
+        webhook_secret: signs what goes to `https:` sinks; never shown by `repr`.
 
     Raises:
         BadConfiguration: a value is wrong or missing; the message names the variable and never
@@ -112,6 +109,8 @@ class Settings(BaseSettings):
     operator: str = Field(default_factory=_operator)
     quarantine_recipient: str | None = None
     image_timeout_s: PositiveInt = 120
+    sinks: str = Field(default="", repr=False)
+    webhook_secret: SecretStr | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -139,9 +138,9 @@ class Settings(BaseSettings):
             raise BadConfiguration(
                 "VIGIE_S3_PREFIX: up to 50 of a-z, 0-9 and -, with no - at either end"
             )
-        if self.secret and len(self.secret.get_secret_value()) < _MIN_SECRET_CHARACTERS:
+        if self.secret and len(self.secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
             raise BadConfiguration(
-                f"VIGIE_SECRET: at least {_MIN_SECRET_CHARACTERS} characters, drawn at random"
+                f"VIGIE_SECRET: at least {MIN_SECRET_CHARACTERS} characters, drawn at random"
             )
         if self.quarantine_recipient is not None:
             Seal(self.quarantine_recipient)  # refuses what is no public key
@@ -186,7 +185,7 @@ class Settings(BaseSettings):
         """
         if self.secret is not None:
             return self
-        return self.model_copy(update={"secret": SecretStr(_drawn_secret(self.state_dir))})
+        return self.model_copy(update={"secret": SecretStr(drawn_secret(self.state_dir))})
 
     @property
     def endpoint(self) -> Endpoint:
@@ -211,36 +210,6 @@ class Settings(BaseSettings):
         return recorded
 
 
-def secret_file(state_dir: Path) -> Path:
-    """Where the drawn secret is kept (mode 0600)."""
-    return state_dir / "secret"
-
-
-def _drawn_secret(state_dir: Path) -> str:
-    """The secret of `state_dir`, drawn where there is none: processes that race agree on one."""
-    path = secret_file(private_folder(state_dir))
-    try:
-        if not path.exists():
-            draft_file, draft = tempfile.mkstemp(dir=state_dir, prefix="secret-")  # mode 0600
-            try:
-                with os.fdopen(draft_file, "w") as file:
-                    file.write(secrets.token_hex(_SECRET_BYTES))
-                    file.flush()
-                    os.fsync(file.fileno())
-                # Unlike a rename, a link appears whole and never replaces what another one drew.
-                with suppress(FileExistsError):
-                    path.hardlink_to(draft)
-            finally:
-                Path(draft).unlink()
-        secret = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a secret of ours"
-        raise BadConfiguration(f"{path}: {reason}; set VIGIE_SECRET instead") from None
-    if len(secret) < _MIN_SECRET_CHARACTERS:
-        raise BadConfiguration(f"{path} is damaged: restore it from a backup, or set VIGIE_SECRET")
-    return secret
-
-
 def endpoint_file(state_dir: Path) -> Path:
     """Where the embedded server's endpoint and credentials are recorded (mode 0600)."""
     return state_dir / "store.json"
@@ -260,27 +229,6 @@ def recorded_endpoint(state_dir: Path) -> Endpoint | None:
     except (OSError, ValidationError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a record of ours"
         raise BadConfiguration(f"{path}: {reason}; correct or remove it") from None
-
-
-def private_folder(path: Path) -> Path:
-    """Make `path` (mode 0700) where absent, and refuse it where others may look inside.
-
-    Raises:
-        BadConfiguration: it cannot be made, is not ours, or is open to others.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError as error:
-        raise BadConfiguration(
-            f"cannot make the state folder {path}: {error.strerror}; set VIGIE_STATE_DIR"
-        ) from error
-    if status.st_uid != os.geteuid():
-        raise BadConfiguration(f"the state folder {path} belongs to another user")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        # Changing it ourselves could lock others out of a folder named by mistake, like /tmp.
-        raise BadConfiguration(f"the state folder {path} is open to others: chmod 700 {path}")
-    return path
 
 
 def _check_url(url: str) -> None:

@@ -58,6 +58,7 @@ class Site(Part):
         geojson: GeoJSON file beside the site file that holds assets' geometry, or None.
         min_count: counts of people below it are reported as a range.
         redaction: what is covered in its pictures.
+        lateness_hours: how much later than a younger one a picture may come and still be judged.
         locate: whether EXIF tells, coarsely, where pictures of no camera were taken.
         purposes: purpose plug-in name → why it may run.
         cameras: the fixed cameras; none where only surveys are flown.
@@ -72,6 +73,7 @@ class Site(Part):
     geojson: GeojsonName | None = Field(default=None, examples=["recycling-centre.geojson"])
     min_count: int = Field(default=5, strict=True, ge=1, le=1000, examples=[5])
     redaction: Redaction = Field(default=Redaction(), examples=[{"cover": ["face", "head"]}])
+    lateness_hours: float = Field(default=24, strict=True, ge=0, le=720, examples=[24])
     locate: Literal["view", "exif"] = Field(default="view", examples=["exif"])
     purposes: dict[str, Purpose] = Field(
         min_length=1,

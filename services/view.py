@@ -195,7 +195,12 @@ class View:
             confidence=None if confidence is None else round(confidence, 4),
             observed_at=self.frame.captured_at,
             time_source=self.frame.time_source,
-            evidence=Evidence(key=self.redacted_key, sha256=self.frame.digest, polygon=outline),
+            evidence=Evidence(
+                key=self.redacted_key,
+                sha256=self.frame.digest,
+                polygon=outline,
+                redactor=self.frame.redactor,
+            ),
             model=self.models[model],
             detail={name: round(float(share), 4) for name, share in (detail or {}).items()},
             position=position,

@@ -1,17 +1,15 @@
 """`vigie audit` and `vigie quarantine`: what was done, and what was set aside."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from models.errors import BadConfiguration
 from services.settings import Settings
+from serving.terminal import Json, out, say, table_of
 
 audit = typer.Typer(
     no_args_is_help=True,
@@ -29,9 +27,6 @@ quarantine = typer.Typer(
     vigie quarantine list
     """,
 )
-out = Console()
-
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 
 
 @audit.command("verify")
@@ -66,7 +61,7 @@ def verify_audit(
         "seals_checked": verdict.seals_checked,
     }
     seals = "seals checked" if verdict.seals_checked else "seals not checked: the secret is absent"
-    _say(facts, as_json, f"intact: {verdict.entries} entries, {seals}\nhead: {verdict.head}")
+    say(facts, as_json, f"intact: {verdict.entries} entries, {seals}\nhead: {verdict.head}")
 
 
 @audit.command("export")
@@ -97,10 +92,10 @@ def list_quarantine(as_json: Json = False) -> None:
 
     vigie quarantine list
     """
-    table = Table("key", "reason", "bytes", "sealed", box=None, header_style="bold")
+    table = table_of("key", "reason", "bytes", "sealed")
     for row in _quarantined():
         if as_json:
-            _say(row, True, "")
+            say(row, True, "")
         else:
             sealed = "yes" if row["sealed"] else "no"
             table.add_row(row["key"], row["reason"], str(row["size_bytes"]), sealed)
@@ -160,10 +155,3 @@ def make_quarantine_key(
     from services.seal import new_identity  # noqa: PLC0415
 
     sys.stdout.write(new_identity(file) + "\n")
-
-
-def _say(data: dict[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
-    else:
-        out.print(text, highlight=False, soft_wrap=True)

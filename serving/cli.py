@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from models.card import SHIPPED
 from models.errors import VigieError
 from services.settings import Settings
 from serving.audit_cli import audit, quarantine
+from serving.events_cli import Sinks, events, sinks_of, tell
+from serving.terminal import Batch, Json, err, out, progress_bar, say, table_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,10 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 app.add_typer(quarantine, name="quarantine")
-out, err = Console(), Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
-Batch = Annotated[str, typer.Argument(help="Batch id, or an unambiguous start of it.")]
+app.add_typer(events, name="events")
 
 
 def main() -> None:
@@ -45,24 +41,6 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("vigie: stopped; run the same command again to go on")
         sys.exit(130)
-
-
-def _say(data: dict[str, Any], as_json: bool, text: str) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
-    else:
-        out.print(text, highlight=False, soft_wrap=True)
-
-
-def _progress(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        disable=quiet,
-    )
 
 
 @app.command()
@@ -81,7 +59,7 @@ def up(as_json: Json = False) -> None:
     store = Store(endpoint, settings.s3_prefix)
     store.ensure_buckets()
     store.probe()
-    _say({"endpoint": endpoint.url}, as_json, f"object store ready at {endpoint.url}")
+    say({"endpoint": endpoint.url}, as_json, f"object store ready at {endpoint.url}")
 
 
 @app.command()
@@ -93,7 +71,7 @@ def down(as_json: Json = False) -> None:
     from services import embedded  # noqa: PLC0415
 
     embedded.down(Settings().state_dir)
-    _say({"endpoint": None}, as_json, "object store stopped")
+    say({"endpoint": None}, as_json, "object store stopped")
 
 
 @app.command()
@@ -126,7 +104,7 @@ def submit(
     line = open_line(store, place, purposes, settings)
     keys = None
     if folder is not None:
-        with _progress(as_json) as bar:
+        with progress_bar(as_json) as bar:
             task = bar.add_task("uploading", total=None)
             keys = batches.upload(
                 store,
@@ -137,7 +115,7 @@ def submit(
     batch, manifest = batches.submit(
         store, catalog, place, purposes, line.eyes.models, keys, prefix
     )
-    _say(
+    say(
         {"batch": batch, "images": len(manifest.items), "purposes": list(manifest.purposes)},
         as_json,
         f"batch [bold]{batch}[/]: {len(manifest.items)} images. Next: vigie run {batch}",
@@ -147,14 +125,14 @@ def submit(
 @app.command()
 def run(
     batch: Batch,
-    sink: Annotated[
-        list[str] | None, typer.Option(help="Where events go, e.g. file:///data/events.jsonl.")
-    ] = None,
+    sink: Sinks = None,
     as_json: Json = False,
 ) -> None:
     """Process a batch on Ray, judge it, deliver its events. Run again to go on after a stop.
 
-    vigie run 3fa2 --sink file:///data/events.jsonl
+    A sink that is away gets its events with the next run, or from `vigie events deliver`.
+
+        vigie run 3fa2 --sink file:///data/events.jsonl
     """
     from services import batches, delivery, fleet  # noqa: PLC0415
     from services.catalog import Catalog  # noqa: PLC0415
@@ -164,7 +142,7 @@ def run(
     catalog = Catalog(settings.catalog_url)
     batch = catalog.batch(batch).batch
     manifest = batches.read_manifest(Store.connect(settings), batch)
-    with _progress(as_json) as bar:
+    with progress_bar(as_json) as bar:
         task = bar.add_task("processing", total=len(manifest.items))
         try:
             fresh = fleet.run(
@@ -176,10 +154,12 @@ def run(
             )
         finally:
             fleet.stop()
-    sent = sum(delivery.deliver(catalog, url) for url in sink or ())
+    delivered = delivery.deliver(catalog.outbox, sinks_of(sink, settings), settings)
+    tell(delivered)
+    sent = sum(one.sent for one in delivered)
     counts = dict(catalog.counts(batch))
     told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    _say(
+    say(
         {"batch": batch, "counts": counts, "new_events": fresh, "delivered": sent},
         as_json,
         f"batch [bold]{batch}[/]: {told}; {fresh} new events, {sent} delivered. "
@@ -202,9 +182,9 @@ def status(
     rows = [catalog.batch(batch)] if batch else catalog.batches()
     if as_json:
         for row in rows:
-            _say(_batch_facts(row) | {"counts": dict(catalog.counts(row.batch))}, True, "")
+            say(_batch_facts(row) | {"counts": dict(catalog.counts(row.batch))}, True, "")
         return
-    table = _table("batch", "site", "submitted", "finished", "images", "redacted", "quarantined")
+    table = table_of("batch", "site", "submitted", "finished", "images", "redacted", "quarantined")
     for row in rows:
         counts = catalog.counts(row.batch)
         facts = [str(fact or "–") for fact in _batch_facts(row).values()]
@@ -223,44 +203,34 @@ def _batch_facts(row: Any) -> dict[str, Any]:
 
 
 @app.command()
-def events(
-    batch: Annotated[str | None, typer.Option(help="Only this batch.")] = None,
-    kind: Annotated[
-        str | None, typer.Option("--type", help="Only types that hold this text.")
-    ] = None,
-    after: Annotated[int, typer.Option(help="Only positions above this one.")] = 0,
+def assets(
     as_json: Json = False,
 ) -> None:
-    """Show events: a table, or CloudEvents one a line.
+    """Show what is known of every asset now: condition, status, since when, when last seen.
 
-    vigie events --type overflow
-
-    vigie events --json | jq .subject
+    vigie assets
     """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     from services.catalog import Catalog  # noqa: PLC0415
 
-    catalog = Catalog(Settings().catalog_url)
-    chosen = catalog.batch(batch).batch if batch else None
-    table = _table("position", "time (UTC)", "type", "subject", "value")
-    for position, event in catalog.events(after, chosen):
-        if kind and kind not in event.type:
-            continue
+    catalog, now = Catalog(Settings().catalog_url), datetime.now(UTC)
+    table = table_of("asset", "condition", "status", "level", "since (UTC)", "last seen (UTC)")
+    for asset, condition, record in catalog.states():
+        state = record.state
+        status = state.status_at(now, record.stale)
+        times = [
+            "–" if t is None else t.strftime("%Y-%m-%d %H:%M")
+            for t in (state.since, state.last_known_at)
+        ]
         if as_json:
-            sys.stdout.write(event.json_line() + "\n")
+            facts = state.model_dump(mode="json", include={"level", "since", "last_known_at"})
+            say({"asset": asset, "condition": condition, "status": status} | facts, True, "")
         else:
-            table.add_row(str(position), *event_cells(event))
+            name = asset.split(":", 4)[-1]
+            table.add_row(name, condition, status, str(state.level), *times)
     if not as_json:
         out.print(table)
-
-
-def event_cells(event: Any) -> list[str]:
-    """Time, type, subject and value of an event for a table."""
-    value = event.data.get("value", event.data.get("reason", event.data.get("counts", "")))
-    told = event.data.get("reason") or ("–" if value is None else value)
-    time = event.time.strftime("%Y-%m-%d %H:%M")
-    kind = event.type.removeprefix("vigie.").rpartition(".")[0]
-    subject = event.subject.split(":", 4)[-1]  # the asset without territory and site
-    return [time, kind, subject, str(told)]
 
 
 @app.command()
@@ -282,7 +252,7 @@ def report(
     batch = catalog.batch(batch).batch
     path = output or Path(f"vigie-{batch}.html")
     write_report(path, batch, catalog, Store.connect(settings))
-    _say({"report": str(path)}, as_json, f"report: {path}")
+    say({"report": str(path)}, as_json, f"report: {path}")
 
 
 @app.command()
@@ -301,7 +271,7 @@ def statistics(
     catalog = Catalog(Settings().catalog_url)
     outcomes = catalog.outcomes(catalog.batch(batch).batch)
     columns = "start (UTC)", "asset", "quantity", "pictures", "mean", "90 %", "peak", "unknown"
-    table = _table(*columns)
+    table = table_of(*columns)
     for row in quarter_hours((o for one in outcomes for o in one.observations), purpose):
         if as_json:
             sys.stdout.write(row.model_dump_json() + "\n")
@@ -339,7 +309,7 @@ def references(batch: Batch, as_json: Json = False) -> None:
         f"  - id: {camera}\n    references:\n" + "\n".join(f"      - {key}" for key in keys)
         for camera, keys in proposed.items()
     )
-    _say(proposed, as_json, text or "no pictures of a fixed camera in this batch")
+    say(proposed, as_json, text or "no pictures of a fixed camera in this batch")
 
 
 @app.command()
@@ -414,9 +384,9 @@ def _look(
     witness = Witness(settings.operator, "", settings.key("audit"))
     journal = Journal(audit_file, witness.key) if audit_file else None
     rows = look_at(pictures, eyes, witness, journal)
-    table = _table("file", "status", "covered", *(["found", "dirty"] if detectors else []))
+    table = table_of("file", "status", "covered", *(["found", "dirty"] if detectors else []))
     quarantined = 0
-    with _progress(as_json) as bar:
+    with progress_bar(as_json) as bar:
         for row in bar.track(rows, total=len(pictures), description="looking"):
             quarantined += row["status"] == "quarantined"
             if as_json:
@@ -534,20 +504,13 @@ def evaluate(
         write_evaluation(report, evaluation)
     figures = evaluation.figures
     if as_json:
-        _say(figures, True, "")
+        say(figures, True, "")
         return
-    table = _table("images", "figure", "value", "95 % interval", "n")
+    table = table_of("images", "figure", "value", "95 % interval", "n")
     for group, values in figures.items():
         for figure, (value, low, high, count) in values.items():
             table.add_row(group, figure, f"{value:.3f}", f"{low:.3f} – {high:.3f}", str(count))
     out.print(table)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 if __name__ == "__main__":

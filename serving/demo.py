@@ -18,7 +18,7 @@ from services.opening import open_line
 from services.settings import Settings
 from services.sites import load_site
 from services.storage import Store
-from serving.cli import event_cells
+from serving.events_cli import event_cells
 from serving.report import write_report
 from training import scenes
 from training.dataset import read_waste
@@ -71,7 +71,7 @@ def run_demo(images: Path | None, folder: Path, console: Console) -> None:
             finally:
                 fleet.stop()
         sink = folder / "events.jsonl"
-        delivery.deliver(catalog, f"file://{sink}")
+        delivery.deliver(catalog.outbox, [f"file://{sink}"], settings)
         _show_events(catalog, batch, console)
         report = folder / "report.html"
         write_report(report, batch, catalog, store)
@@ -125,7 +125,7 @@ def _store(settings: Settings, console: Console) -> Iterator[Store]:
 
 def _show_events(catalog: Catalog, batch: str, console: Console) -> None:
     """A table of events: changes of state first, then the most sure observations."""
-    events = [event for _, event in catalog.events(batch=batch)]
+    events = [event for _, event in catalog.outbox.events(batch=batch)]
     loud = [e for e in events if not e.type.startswith("vigie.observation.")]
     quiet = [e for e in events if e.type.startswith("vigie.observation.") and e.data["value"]]
     quiet.sort(key=lambda e: -e.data["value"])

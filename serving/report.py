@@ -8,22 +8,11 @@ from typing import Any
 import numpy as np
 
 from models.errors import NoSuchObject
+from services import event_types as types
 from services.batches import read_manifest
 from services.catalog import Catalog
-from services.events import (
-    CONTAINER_FOUND,
-    OCCUPANCY_AVAILABLE,
-    OCCUPANCY_FULL,
-    OVERFLOW_ENDED,
-    OVERFLOW_STARTED,
-    STALL_FREED,
-    STALL_TAKEN,
-    USE_ENDED,
-    USE_STARTED,
-    Event,
-    Observation,
-)
-from services.judgement import TRANSITIONS
+from services.events import Event, Observation
+from services.judgement import CONDITIONS
 from services.outcome import Outcome
 from services.sites import Site
 from services.statistics import Hour, day_profile, quarter_hours
@@ -32,15 +21,17 @@ from serving.page import render, small, write_page
 
 _GALLERY = 60  # pictures shown; the rest are counted
 _CHANGES = {
-    OVERFLOW_STARTED: ("bad", "débordement commencé", "overflow started"),
-    OVERFLOW_ENDED: ("good", "débordement terminé", "overflow ended"),
-    CONTAINER_FOUND: ("warn", "conteneur non enregistré", "unregistered container"),
-    OCCUPANCY_FULL: ("bad", "complet", "full"),
-    OCCUPANCY_AVAILABLE: ("good", "de nouveau des places", "room again"),
-    STALL_TAKEN: ("bad", "place occupée", "stall taken"),
-    STALL_FREED: ("good", "place libérée", "stall freed"),
-    USE_STARTED: ("bad", "utilisation commencée", "use started"),
-    USE_ENDED: ("good", "utilisation terminée", "use ended"),
+    types.OVERFLOW_STARTED: ("bad", "débordement commencé", "overflow started"),
+    types.OVERFLOW_ENDED: ("good", "débordement terminé", "overflow ended"),
+    types.CONTAINER_FOUND: ("warn", "conteneur non enregistré", "unregistered container"),
+    types.OCCUPANCY_CHANGED: ("warn", "taux d’occupation changé", "occupancy changed"),
+    types.OCCUPANCY_FULL: ("bad", "complet", "full"),
+    types.OCCUPANCY_AVAILABLE: ("good", "de nouveau des places", "room again"),
+    types.STALL_TAKEN: ("bad", "place occupée", "stall taken"),
+    types.STALL_FREED: ("good", "place libérée", "stall freed"),
+    types.USE_STARTED: ("bad", "utilisation commencée", "use started"),
+    types.USE_ENDED: ("good", "utilisation terminée", "use ended"),
+    types.EVENT_WITHDRAWN: ("warn", "événement retiré", "event withdrawn"),
 }
 """Type of event → how it looks, and how it is said in French and in English."""
 
@@ -93,7 +84,7 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
     manifest = read_manifest(store, batch)
     site = manifest.read_site()
     outcomes = catalog.outcomes(batch)
-    events = [event for _, event in catalog.events(batch=batch)]
+    events = [event for _, event in catalog.outbox.events(batch=batch)]
     counts = Counter(o.status for o in outcomes)
     html = render(
         "report.html.j2",
@@ -160,6 +151,8 @@ def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[C
     courses = []
     for (asset, quantity), history in sorted(histories.items()):
         history.sort(key=lambda o: o.observed_at)
+        judged = [c for c in CONDITIONS.values() if c.quantity == quantity and c.rises != c.falls]
+        starts, ends = {c.rises for c in judged}, {c.falls for c in judged}
         first, last = history[0].observed_at, history[-1].observed_at
         span = (last - first).total_seconds() or 1.0
 
@@ -180,9 +173,9 @@ def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[C
                 ],
                 [at(o.observed_at) for o in history if o.value is None and o.high is None],
                 [
-                    (at(event.time), event.type == TRANSITIONS[quantity][0])
+                    (at(event.time), event.type in starts)
                     for event in events
-                    if event.subject == asset and event.type in TRANSITIONS.get(quantity, ())
+                    if event.subject == asset and event.type in starts | ends
                 ],
                 _day(history, site),
                 _local(first, site),

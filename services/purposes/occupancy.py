@@ -56,6 +56,8 @@ _GEOD = Geod(ellps="GRS80")
 _TAKEN = (2.54, 0.74, 4.9)
 _BEFORE = 0.5  # of a stall's height, by which what stands before it reaches below it
 _HIDDEN = 0.6  # share of a stall that something before it covers, from which nothing is known
+_BANDS = (0.25, 0.5, 0.75)  # of an asset's capacity: what signs and maps show
+_BAND_GAP = 0.05  # by which a share must fall under its band to be in a lower one
 _SEEN = 0.5  # evidence of boxes from which a vehicle is seen nevertheless
 
 
@@ -90,17 +92,18 @@ class Limits(BaseModel):
 
 
 def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
-    """Quantity → how it is judged, for an asset with these limits."""
+    """Condition → how it is judged, for an asset with these limits."""
     own = Limits.model_validate(limits)
 
-    def between(enter: float, leave: float) -> judge.Limits:
+    def between(enter: tuple[float, ...], leave: tuple[float, ...]) -> judge.Limits:
         dwell, stale = timedelta(minutes=own.dwell_minutes), timedelta(hours=own.stale_hours)
         return judge.Limits(enter=enter, leave=leave, dwell=dwell, stale=stale)
 
     return {
-        "occupancy.taken": between(own.taken, own.freed),
-        "occupancy.use": between(own.taken, own.freed),
-        "occupancy.share": between(own.full, own.available),
+        "occupancy.taken": between((own.taken,), (own.freed,)),
+        "occupancy.use": between((own.taken,), (own.freed,)),
+        "occupancy.full": between((own.full,), (own.available,)),
+        "occupancy.band": between(_BANDS, tuple(edge - _BAND_GAP for edge in _BANDS)),
     }
 
 

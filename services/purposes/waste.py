@@ -64,12 +64,12 @@ class Limits(BaseModel):
 
 
 def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
-    """Quantity → how it is judged, for an asset with these limits."""
+    """Condition → how it is judged, for an asset with these limits."""
     own = Limits.model_validate(limits)
     return {
         "waste.overflow": judge.Limits(
-            enter=own.enter,
-            leave=own.leave,
+            enter=(own.enter,),
+            leave=(own.leave,),
             dwell=timedelta(minutes=own.dwell_minutes),
             stale=timedelta(hours=own.stale_hours),
             together=timedelta(minutes=own.together_minutes),

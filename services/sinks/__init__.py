@@ -1,4 +1,69 @@
 """Sinks: one file each, named by the scheme of the URL they serve.
 
-A module offers `open_sink(url) -> Sink`; see `services.sinks.file`.
+A module offers `open_sink(target) -> Sink`. What a sink must know beside its address stands in the
+URL's fragment, which never leaves this machine: `https://hub.example/hook#mode=batched`.
 """
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from models.errors import BadConfiguration
+from services.events import Event
+
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+"""Hosts to which events may go unencrypted: nobody listens in."""
+
+
+class Sink(Protocol):
+    """Somewhere events go."""
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Return when all `events` are safely there; those of one asset arrive in their order.
+
+        A call may repeat what an earlier one sent: receivers drop repeats by id.
+
+        Raises:
+            SinkUnavailable: not all are there, it says how many; the others may be sent later.
+            EventRefused: one never will be; all before it are there.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a sink sends.
+
+    Attributes:
+        url: without its fragment.
+        options: of the fragment, those for the sink alone.
+        signing_key: signs what is sent, where the sink signs; None leaves it unsigned.
+    """
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    signing_key: bytes | None = field(default=None, repr=False)
+
+    def option(self, name: str, choices: Iterable[str]) -> str:
+        """The option called `name`, the first choice where it is not given.
+
+        Raises:
+            BadConfiguration: it is none of the choices.
+        """
+        known = list(choices)
+        value = self.options.get(name, known[0])
+        if value not in known:
+            raise BadConfiguration(f"#{name}={value}: one of {', '.join(known)}")
+        return value
+
+    def only(self, *names: str) -> None:
+        """Refuse options that the sink does not take.
+
+        Raises:
+            BadConfiguration: there are others.
+        """
+        if others := set(self.options) - set(names):
+            told = ", ".join(("type", "site", "purpose", *names))
+            raise BadConfiguration(f"#{sorted(others)[0]}=…: this sink takes {told}")

@@ -75,7 +75,7 @@ def test_a_batch_from_end_to_end(vigie, store_server, tmp_path):
     assert result["counts"] == {"redacted": 3, "quarantined": 1}
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
     assert len(lines) == result["new_events"] == result["delivered"]
-    listed = vigie("events", "--json", **env).stdout.splitlines()
+    listed = vigie("events", "list", "--json", **env).stdout.splitlines()
     assert [json.loads(x) for x in listed] == [json.loads(x) for x in lines]
     proposed = json.loads(vigie("references", batch, "--json", **env).stdout)
     (key,) = proposed["cam-01"]  # all were taken at night, local time

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from benchmarks.drawn_waste import ASSETS, hours
-from services.judgement import State, judge_all
 from services.purposes import waste
+from services.record import judge_all
 
 SEED = 11
 EVERY = timedelta(hours=3)
@@ -20,7 +20,7 @@ def days():
 def events_of(days, asset):
     history = [one.observed[asset] for one in days]
     limits = waste.judgement({})["waste.overflow"]
-    return judge_all(State(), history, limits, "/territories/t/sites/s")[1]
+    return judge_all(history, "waste.overflow", limits, "/territories/t/sites/s")[1]
 
 
 def test_a_container_that_overflows_and_is_emptied_starts_once_and_ends_once(days):

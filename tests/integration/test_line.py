@@ -106,7 +106,7 @@ def test_forty_hostile_files_end_counted_each_with_its_reason(store, settings, t
             assert info.metadata["reason"] == outcome.reason
     published = {info.key for info in store.list("redacted")}
     assert published == {o.redacted_key for o in outcomes.values() if o.redacted_key}
-    types = Counter(event.type for _, event in batch.catalog.events())
+    types = Counter(event.type for _, event in batch.catalog.outbox.events())
     assert types["vigie.image.quarantined.v1"] == sum(v != "redacted" for v in expected.values())
     assert types["vigie.batch.completed.v1"] == 1
 
@@ -133,7 +133,7 @@ def test_a_second_run_does_nothing_twice_and_fills_a_lost_catalog(
     again.run()
     assert written() == before
     assert again.outcomes() == batch.outcomes()
-    first, second = ({e.id for _, e in b.catalog.events()} for b in (batch, again))
+    first, second = ({e.id for _, e in b.catalog.outbox.events()} for b in (batch, again))
     assert first == second
 
 
@@ -153,7 +153,7 @@ def test_work_done_in_one_batch_is_not_done_again_in_another(store, settings, pi
     after = {i.key: i.modified_at for i in store.list("redacted")}
     assert before.items() <= after.items()
     assert len(large.outcomes()) == len(pictures)
-    ids = [event.id for _, event in large.catalog.events()]
+    ids = [event.id for _, event in large.catalog.outbox.events()]
     assert len(ids) == len(set(ids))
 
 
@@ -197,7 +197,7 @@ def test_a_store_that_goes_away_stops_the_run_and_a_rerun_finishes_it(
         patch.setattr(fleet, "_Worker", _Unplugged)
         with pytest.raises(StoreUnavailable, match="run again"):
             batch.run()
-    assert list(batch.catalog.events()) == []  # nothing is judged on half a batch
+    assert list(batch.catalog.outbox.events()) == []  # nothing is judged on half a batch
     done = {i.key: (i.etag, i.modified_at) for i in store.list("batches", f"{batch.id}/shards/")}
     batch.run()
     assert len(batch.outcomes()) == len(pictures)

@@ -75,7 +75,7 @@ def test_a_street_from_picture_to_statistics(store, street, store_settings, tmp_
     people = sum(label == "person" for label in scene.labels)
     assert one.low <= people <= one.high or abs((one.value or 0) - people) <= 3
     assert "person" not in {found.label for outcome in outcomes for found in outcome.detections}
-    events = [event for _, event in catalog.events(batch=batch)]
+    events = [event for _, event in catalog.outbox.events(batch=batch)]
     for event in events:
         json.loads(event.json_line())
     told = quarter_hours((o for outcome in outcomes for o in outcome.observations), "occupancy")

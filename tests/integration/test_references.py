@@ -89,7 +89,7 @@ def test_a_view_that_is_lost_and_restored_says_so_once(store, line, tmp_path):
     batch, manifest = batches.submit(store, catalog, SITE, ["waste"], line.eyes.models)
     catalog.take_in(batch, [line.process(item) for item in manifest.items], WITNESS)
     batches.close(catalog, batch, manifest)
-    events = [event for _, event in catalog.events(batch=batch)]
+    events = [event for _, event in catalog.outbox.events(batch=batch)]
     lost = [e for e in events if e.type.startswith("vigie.site.view.")]
     assert [(e.type, e.data["since"], e.data.get("until")) for e in lost] == [
         ("vigie.site.view.lost.v1", "2026-06-12T06:40:00Z", None),

@@ -1,17 +1,18 @@
 import multiprocessing
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.errors import BadConfiguration, BatchError, CatalogError, UnknownPlugin
+from models.errors import BatchError, CatalogError
 from services.audit import Witness, verify
 from services.catalog import Catalog
-from services.delivery import deliver
-from services.events import Event, Evidence, Observation, recorded
+from services.event_types import recorded
+from services.events import Evidence, Observation
 from services.judgement import State
 from services.outcome import Outcome
+from services.record import Record
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 WITNESS = Witness("a.martin", "/territories/t/sites/s", b"k" * 32)
@@ -27,7 +28,7 @@ def outcome(name, status="redacted", value=0.5):
         unit="1",
         observed_at=NOW,
         time_source="key",
-        evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=()),
+        evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=(), redactor="privacy@0"),
         model="waste@0",
     )
     quarantined = status == "quarantined"
@@ -52,6 +53,11 @@ def events_of(*outcomes):
     return [recorded(o, "/s") for outcome in outcomes for o in outcome.observations]
 
 
+def tell(catalog, events, batch="b1"):
+    """Put events into the outbox; gives how many were new."""
+    return catalog.judge(batch, lambda _: events)
+
+
 def test_outcomes_come_back_as_they_went_in(catalog):
     done = [outcome("a"), outcome("b", "quarantined")]
     catalog.take_in("b1", done, WITNESS)
@@ -68,9 +74,9 @@ def test_a_repeat_is_harmless(catalog):
     assert len(list(catalog.audit())) == 2
     assert catalog.batch("b1").images == 2
     events = events_of(*done)
-    assert catalog.finish("b1", {}, events) == 2
-    assert catalog.finish("b1", {}, events) == 0
-    assert len(list(catalog.events())) == 2
+    assert tell(catalog, events) == 2
+    assert tell(catalog, events) == 0
+    assert len(list(catalog.outbox.events())) == 2
 
 
 def test_work_done_in_another_batch_is_found(catalog):
@@ -78,22 +84,58 @@ def test_work_done_in_another_batch_is_found(catalog):
     assert set(catalog.done([outcome("a").work, outcome("b").work])) == {outcome("a").work}
 
 
-def test_state_survives_a_restart(catalog, tmp_path):
-    state = State(status="raised", raised=True, since=NOW, last_known_at=NOW, sequence=3)
-    catalog.finish("b1", {("urn:x", "waste.overflow"): state}, [])
+def test_what_is_judged_survives_a_restart(catalog, tmp_path):
+    state = State(status="raised", level=1, since=NOW, last_known_at=NOW)
+    record = Record(state=state, horizon=NOW)
+
+    def judging(ledger):
+        assert ledger.record("urn:x", "waste.overflow") == Record()
+        ledger.keep("urn:x", "waste.overflow", record)
+        return []
+
+    catalog.judge("b1", judging)
     again = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
-    assert again.state("urn:x", "waste.overflow") == state
-    assert again.state("urn:y", "waste.overflow") == State()
+    assert again.states() == [("urn:x", "waste.overflow", record)]
     assert again.batch("b1").finished is not None
 
 
-def test_a_failed_transaction_leaves_nothing(catalog):
-    good = events_of(outcome("a"))
-    bad = good[0].model_copy(update={"id": None})  # the database refuses it
+def test_judgement_reads_what_any_batch_observed_in_the_order_of_arrival(catalog):
+    late, early = outcome("z"), outcome("a")
+    catalog.take_in("b1", [late], WITNESS)
+    catalog.take_in("b2", [early, late], WITNESS)
+    read = []
+
+    def judging(ledger):
+        for since in (None, NOW, NOW + timedelta(microseconds=1)):
+            found = ledger.observations("urn:vigie:t:s:C-1", "waste.overflow", since)
+            read.append([o.work[0] for o in found])
+        return []
+
+    catalog.judge("b1", judging)
+    assert read == [["z", "a"], ["z", "a"], []]
+
+
+def test_a_failed_judgement_leaves_nothing(catalog):
+    def failing(ledger):
+        ledger.keep("urn:x", "q", Record(state=State(level=1)))
+        return [
+            *events_of(outcome("a")),
+            events_of(outcome("b"))[0].model_copy(update={"id": None}),
+        ]
+
     with pytest.raises(CatalogError):
-        catalog.finish("b1", {("urn:x", "q"): State(sequence=1)}, [*good, bad])
-    assert list(catalog.events()) == []
-    assert catalog.state("urn:x", "q") == State()
+        catalog.judge("b1", failing)
+    assert list(catalog.outbox.events()) == []
+    assert catalog.states() == []
+    assert catalog.batch("b1").finished is None
+
+
+def test_events_of_an_asset_are_numbered_without_gaps_whatever_is_told_twice(catalog):
+    told = events_of(*(outcome(n) for n in "abcdef"))
+    tell(catalog, told[:3])
+    tell(catalog, told[1:5])
+    tell(catalog, told)
+    assert [e.sequence for _, e in catalog.outbox.events()] == [f"{n:010d}" for n in range(1, 7)]
 
 
 def test_batches_are_found_by_an_unambiguous_start(catalog):
@@ -111,50 +153,40 @@ def test_an_unreachable_catalog_is_one_clear_line_without_the_password():
     assert "\n" not in str(error.value)
 
 
-def test_a_file_sink_gets_every_event_once_and_in_order(catalog, tmp_path):
-    url = f"file://{tmp_path}/out/events.jsonl"
-    first, second = events_of(outcome("a")), events_of(outcome("b"))
-    catalog.finish("b1", {}, first)
-    assert deliver(catalog, url) == 1
-    catalog.finish("b1", {}, first + second)
-    assert deliver(catalog, url) == 1
-    assert deliver(catalog, url) == 0
-    lines = (tmp_path / "out/events.jsonl").read_text().splitlines()
-    assert [Event.model_validate_json(line) for line in lines] == first + second
-
-
 def test_more_events_than_a_page_come_in_order_and_all(catalog, monkeypatch):
-    monkeypatch.setattr("services.catalog._PAGE", 3)
+    monkeypatch.setattr("services.outbox.PAGE", 3)
     everything = events_of(*(outcome(f"{i:02d}") for i in range(10)))
-    catalog.finish("b1", {}, everything)
-    assert [event for _, event in catalog.events()] == everything
-    assert [event for _, event in catalog.events(after=4)] == everything[4:]
+    tell(catalog, everything)
+    found = [event.id for _, event in catalog.outbox.events()]
+    assert found == [event.id for event in everything]
+    assert [event.id for _, event in catalog.outbox.events(after=4)] == found[4:]
+    assert catalog.outbox.last() == 10
 
 
-def test_two_sinks_have_their_own_cursors(catalog, tmp_path):
-    catalog.finish("b1", {}, events_of(outcome("a")))
-    assert deliver(catalog, f"file://{tmp_path}/one.jsonl") == 1
-    assert deliver(catalog, f"file://{tmp_path}/two.jsonl") == 1
+def test_events_are_found_by_asset_by_batch_and_by_when_they_were_recorded(catalog):
+    one, two = events_of(outcome("a"))[0], events_of(outcome("b"))[0]
+    two = two.model_copy(update={"subject": "urn:vigie:t:s:XC-1"})
+    tell(catalog, [one])
+    tell(catalog, [two], "b2")
+
+    def found(**wanted):
+        return [event.id for _, event in catalog.outbox.events(**wanted)]
+
+    assert found(subject="C-1") == found(subject="urn:vigie:t:s:C-1") == [one.id]
+    assert found(batch="b2") == [two.id]
+    now = datetime.now(UTC)
+    assert found(since=now - timedelta(hours=1)) == [one.id, two.id]
+    assert found(since=now + timedelta(hours=1)) == []
 
 
-@pytest.mark.parametrize(
-    ("url", "error"),
-    [
-        ("ftp://example.org/x", UnknownPlugin),
-        ("os.path:///x", UnknownPlugin),
-        ("file://elsewhere/x.jsonl", BadConfiguration),
-        ("file:///proc/nowhere/x.jsonl", BadConfiguration),
-    ],
-)
-def test_a_sink_that_cannot_be_is_refused_and_nothing_counts_as_sent(catalog, url, error):
-    catalog.finish("b1", {}, events_of(outcome("a")))
-    with pytest.raises(error):
-        deliver(catalog, url)
-    assert catalog.cursor(url) == 0
+def test_a_reader_that_waits_gets_what_comes_and_gives_up_in_time(catalog):
+    assert list(catalog.outbox.wait(0, 0.01)) == []
+    tell(catalog, events_of(outcome("a")))
+    assert len(list(catalog.outbox.wait(0, 60))) == 1
 
 
 def test_the_audit_has_one_entry_an_image_of_a_batch_in_one_chain(catalog, monkeypatch):
-    monkeypatch.setattr("services.catalog._PAGE", 2)
+    monkeypatch.setattr("services.catalog.PAGE", 2)
     catalog.take_in("b1", [outcome("a"), outcome("b", "quarantined")], WITNESS)
     catalog.take_in("b2", [outcome("a"), outcome("c")], WITNESS)
     catalog.take_in("b1", [outcome("b", "quarantined"), outcome("d")], WITNESS)

@@ -25,8 +25,9 @@ def test_every_error_says_whether_a_retry_helps_and_its_exit_code():
         assert 1 < error.exit_code < 128
 
 
-def test_only_a_full_or_absent_store_is_worth_a_retry():
-    assert {e.__name__ for e in tree() if e.retryable} == {"StoreFull", "StoreUnavailable"}
+def test_only_what_is_full_or_away_is_worth_a_retry():
+    away = {"StoreFull", "StoreUnavailable", "SinkUnavailable"}
+    assert {e.__name__ for e in tree() if e.retryable} == away
 
 
 @pytest.mark.parametrize("kind", [BadAnswer, BadImage, RedactionFailed])

@@ -1,23 +1,22 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from asyncapi3 import AsyncAPI3
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
-from services.events import (
-    Event,
-    Evidence,
-    Observation,
-    completed,
-    derived_id,
-    quarantined,
-    recorded,
-    work_key,
-)
-from services.judgement import Limits, State, found, judge_all
+from services import contract
+from services.event_types import DATA, completed, quarantined, recorded
+from services.events import Event, Evidence, Observation, derived_id, work_key
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 
 
@@ -30,7 +29,9 @@ def observation(**changes):
         "unit": "1",
         "observed_at": NOW,
         "time_source": "exif",
-        "evidence": Evidence(key="a.jpg", sha256="0" * 64, polygon=((0, 0), (1, 0), (1, 1))),
+        "evidence": Evidence(
+            key="a.jpg", sha256="0" * 64, polygon=((0, 0), (1, 0), (1, 1)), redactor="privacy@0"
+        ),
         "model": "waste@abc",
     }
     return Observation(**fields | changes)
@@ -127,29 +128,62 @@ def test_batch_and_quarantine_events_are_deterministic():
     assert completed("b", {"redacted": 2}, NOW, "/s").id == completed("b", {}, NOW, "/s").id
 
 
-def test_the_wire_form_of_every_event_type_stays_as_it_is(golden):
-    seen = observation(camera="cam", detail={"clean": 0.1, "overflow": 0.9}, confidence=0.8)
-    states = [seen.model_copy(update={"observed_at": NOW + timedelta(hours=h)}) for h in range(4)]
-    empty = [s.model_copy(update={"value": 0.1, "work": "e" * 32}) for s in states[2:]]
-    limits = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=30), stale=timedelta(hours=48))
-    _, changes = judge_all(State(), [*states[:2], *empty], limits, "/territories/t/sites/s")
-    unknown = observation(value=None, reason="dark")
-    place = seen.model_copy(
-        update={
-            "asset": "urn:vigie:t:s:unregistered:earth:-6713.95457",
-            "quantity": "waste.container",
-            "position": (-3.35625, 47.72875),
-        }
-    )
-    _, reports = found([place], lambda *_: State(), "/territories/t/sites/s")
-    events = [
-        recorded(seen, "/territories/t/sites/s"),
-        recorded(unknown, "/territories/t/sites/s"),
-        recorded(reading(), "/territories/t/sites/s"),
-        *changes,
-        *reports,
-        quarantined("w" * 32, "cam/a.jpg", "truncated", NOW, "/territories/t/sites/s"),
-        completed("3fa2", {"redacted": 2}, NOW, "/territories/t/sites/s"),
-    ]
-    assert len({event.type for event in events}) == 6
-    golden("events.jsonl", "".join(event.json_line() + "\n" for event in events))
+CHECKER = FormatChecker()
+ENVELOPE = Draft202012Validator(contract.envelope(), format_checker=CHECKER)
+
+
+def validate(event):
+    """Against our schemas, and as the CloudEvents SDK reads it."""
+    body = json.loads(event.json_line())
+    ENVELOPE.validate(body)
+    Draft202012Validator(contract.schema(event.type), format_checker=CHECKER).validate(body["data"])
+    DATA[event.type].model_validate(body["data"])
+    read = JSONFormat().read(CloudEvent, event.json_line().encode())
+    assert read.get_attributes()["id"] == event.id
+    assert read.get_data() == body["data"]
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_every_type_of_event_validates_against_its_schema(kind):
+    event = contract.example(kind)
+    assert event.type == kind
+    assert event.dataschema == contract.schema(kind)["$id"]
+    assert json.loads(event.json_line()).keys() <= contract.envelope()["properties"].keys()
+    validate(event)
+
+
+def test_what_is_unknown_what_is_a_range_and_what_a_sensor_says_validate_too():
+    few = {"value": None, "reason": "below_min_count", "low": 0, "high": 4, "unit": "{person}"}
+    for one in (observation(value=None, reason="dark"), reading(), observation(**few)):
+        validate(recorded(one, "/territories/t/sites/s"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"time": "noon"}, {"id": ""}, {"sequence": None}, {"specversion": "0.3"}]
+)
+def test_what_is_no_event_of_ours_does_not_validate(change):
+    body = json.loads(contract.example("vigie.waste.overflow.started.v1").json_line())
+    assert not ENVELOPE.is_valid(body | change)
+
+
+@pytest.mark.parametrize("change", [{"value": "much"}, {"privacy": "none"}, {"since": 3}])
+def test_data_that_is_not_of_its_type_does_not_validate(change):
+    event = contract.example("vigie.waste.overflow.started.v1")
+    check = Draft202012Validator(contract.schema(event.type))
+    assert not check.is_valid(event.data | change)
+    assert not check.is_valid({n: v for n, v in event.data.items() if n not in change})
+
+
+def test_the_documents_in_docs_are_what_the_code_says():
+    folder = ROOT / "docs" / "events"
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert there == contract.documents(), "`make docs` rewrites them"
+
+
+def test_the_channels_document_is_asyncapi_and_names_every_type():
+    document = contract.asyncapi()
+    AsyncAPI3.model_validate(document)
+    assert {one["name"] for one in document["components"]["messages"].values()} == set(DATA)
+    for channel in document["channels"].values():
+        named = set(re.findall(r"{(\w+)}", channel["address"]))
+        assert named == set(channel["parameters"])

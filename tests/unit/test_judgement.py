@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.events import Evidence, Observation
-from services.judgement import Limits, State, found, judge_all
+from services.judgement import Limits, found
 from services.places import around
+from services.record import judge_all
 
 START = datetime(2026, 6, 12, 5, tzinfo=UTC)
-LIMITS = Limits(enter=0.6, leave=0.4, dwell=timedelta(minutes=30), stale=timedelta(hours=12))
+LIMITS = Limits(enter=(0.6,), leave=(0.4,), dwell=timedelta(minutes=30), stale=timedelta(hours=12))
 SOURCE = "/territories/t/sites/s"
+OVERFLOW = "waste.overflow"
 
 
 def observation(minutes, value, reason=None, camera=None):
@@ -23,7 +25,7 @@ def observation(minutes, value, reason=None, camera=None):
         reason=reason if value is None else None,
         observed_at=START + timedelta(minutes=minutes),
         time_source="key",
-        evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=()),
+        evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=(), redactor="privacy@0"),
         model="waste@0",
     )
 
@@ -36,7 +38,7 @@ def history(*values, step=20):
 
 
 def judged(*values, step=20):
-    return judge_all(State(), history(*values, step=step), LIMITS, SOURCE)
+    return judge_all(history(*values, step=step), OVERFLOW, LIMITS, SOURCE)
 
 
 def kinds(events):
@@ -46,7 +48,6 @@ def kinds(events):
 def test_a_container_that_fills_and_is_emptied_starts_and_ends_once():
     state, events = judged(0.1, 0.2, 0.7, 0.8, 0.9, 0.9, 0.1, 0.1, 0.1)
     assert kinds(events) == ["started", "ended"]
-    assert [event.sequence for event in events] == ["0000000001", "0000000002"]
     assert state.status == "clear"
 
 
@@ -63,7 +64,7 @@ def test_a_short_peak_raises_nothing():
 def test_unknown_moves_nothing():
     state, events = judged(0.9, 0.9, 0.9, None, None, None, 0.9)
     assert kinds(events) == ["started"]
-    assert state.raised
+    assert state.level == 1
 
 
 def test_a_value_between_the_limits_keeps_what_is():
@@ -73,19 +74,17 @@ def test_a_value_between_the_limits_keeps_what_is():
 
 
 def test_after_a_long_silence_the_dwell_starts_anew():
-    first, events = judged(0.9)
-    assert events == []
-    later = [observation(60 * 20, 0.9)]
-    state, events = judge_all(first, later, LIMITS, SOURCE)
+    history = [observation(0, 0.9), observation(60 * 20, 0.9)]
+    state, events = judge_all(history, OVERFLOW, LIMITS, SOURCE)
     assert events == []
     assert state.status == "unknown"
 
 
-def test_an_older_observation_leaves_the_state_alone():
+def test_what_was_not_confirmed_for_long_is_unknown():
     state, _ = judged(0.9, 0.9, 0.9)
-    again, events = judge_all(state, [observation(10, 0.0)], LIMITS, SOURCE)
-    assert again == state
-    assert events == []
+    seen = state.last_known_at
+    assert state.status_at(seen + LIMITS.stale, LIMITS.stale) == "raised"
+    assert state.status_at(seen + LIMITS.stale * 1.01, LIMITS.stale) == "unknown"
 
 
 @given(st.lists(st.floats(0.41, 0.59), min_size=1, max_size=40))
@@ -98,14 +97,14 @@ def test_order_of_arrival_and_repeats_change_nothing(values, random):
     ordered = history(*values)
     mixed = ordered + ordered[: len(ordered) // 2]
     random.shuffle(mixed)
-    assert judge_all(State(), mixed, LIMITS, SOURCE) == judge_all(State(), ordered, LIMITS, SOURCE)
+    whole = judge_all(ordered, OVERFLOW, LIMITS, SOURCE)
+    assert judge_all(mixed, OVERFLOW, LIMITS, SOURCE) == whole
 
 
 @given(st.lists(st.none() | st.floats(0, 1), max_size=60))
-def test_started_and_ended_alternate_and_the_sequence_has_no_gap(values):
+def test_started_and_ended_alternate(values):
     _, events = judged(*values)
     assert kinds(events) == [("started", "ended")[i % 2] for i in range(len(events))]
-    assert [int(event.sequence) for event in events] == list(range(1, len(events) + 1))
     assert len({event.id for event in events}) == len(events)
 
 
@@ -122,7 +121,7 @@ def by_two_cameras(*pairs, step=10):
 
 def test_waste_that_one_camera_sees_and_another_cannot_starts_and_ends_once():
     history = by_two_cameras((0.1, 0.1), (0.1, 0.9), (0.1, 0.9), (0.1, 0.9), (0.1, 0.1))
-    _, events = judge_all(State(), history, TOGETHER, SOURCE)
+    _, events = judge_all(history, OVERFLOW, TOGETHER, SOURCE)
     assert kinds(events) == ["started", "ended"]
     assert [event.data["camera"] for event in events] == ["B", "B"]
 
@@ -133,13 +132,13 @@ def test_without_joining_the_same_pictures_flap():
         at = one.observed_at + timedelta(minutes=i % 2)
         history[i] = one.model_copy(update={"observed_at": at})
     alone = TOGETHER.model_copy(update={"together": timedelta(0)})
-    assert len(judge_all(State(), history, alone, SOURCE)[1]) > 2
+    assert len(judge_all(history, OVERFLOW, alone, SOURCE)[1]) > 2
 
 
 def test_a_camera_that_fell_silent_holds_nothing_up_for_longer_than_it_counts():
     history = [observation(0, 0.9, camera="B")]
     history += [observation(m, 0.1, camera="A") for m in (10, 20, 30, 40)]
-    _, events = judge_all(State(), history, TOGETHER, SOURCE)
+    _, events = judge_all(history, OVERFLOW, TOGETHER, SOURCE)
     assert kinds(events) == ["started", "ended"]
     assert events[1].time == START + timedelta(minutes=40)
 
@@ -147,9 +146,9 @@ def test_a_camera_that_fell_silent_holds_nothing_up_for_longer_than_it_counts():
 def test_a_start_is_evident_in_the_picture_that_its_event_names():
     dwell = TOGETHER.model_copy(update={"dwell": timedelta(minutes=5)})
     history = [observation(0, 0.9, camera="B"), observation(6, 0.1, camera="A")]
-    state, events = judge_all(State(), history, dwell, SOURCE)
-    assert events == []
-    _, events = judge_all(state, [observation(7, 0.8, camera="B")], dwell, SOURCE)
+    assert judge_all(history, OVERFLOW, dwell, SOURCE)[1] == []
+    history += [observation(7, 0.8, camera="B")]
+    _, events = judge_all(history, OVERFLOW, dwell, SOURCE)
     assert [event.data["value"] for event in events] == [0.8]
     assert events[0].data["since"] == "2026-06-12T05:00:00Z"
 
@@ -159,8 +158,8 @@ def test_joined_cameras_in_any_order_alternate_and_repeats_change_nothing(pairs,
     ordered = by_two_cameras(*pairs)
     mixed = ordered + ordered[::2]
     random.shuffle(mixed)
-    state, events = judge_all(State(), mixed, TOGETHER, SOURCE)
-    assert (state, events) == judge_all(State(), ordered, TOGETHER, SOURCE)
+    state, events = judge_all(mixed, OVERFLOW, TOGETHER, SOURCE)
+    assert (state, events) == judge_all(ordered, OVERFLOW, TOGETHER, SOURCE)
     assert kinds(events) == [("started", "ended")[i % 2] for i in range(len(events))]
 
 
@@ -174,13 +173,12 @@ def stranger(minutes, column, row, within="cam-01"):
 def test_what_nobody_registered_is_reported_once_a_place():
     trembling = [stranger(10 * i, 5 + i % 2, 7 - i % 2) for i in range(6)]
     elsewhere = [stranger(5, 9, 7), stranger(6, 5, 7, within="cam-02")]
-    states, events = found(trembling + elsewhere, lambda *_: State(), SOURCE)
+    events = list(found(trembling + elsewhere, lambda _: False, SOURCE))
     assert [e.type for e in events] == ["vigie.waste.container.found.v1"] * 3
-    assert {e.subject for e in events} == {place for place, _ in states}
     assert events[0].subject.endswith("cam-01:5.7")
     assert events[0].data["since"] == "2026-06-12T05:00:00Z"
-    again = found([stranger(90, 6, 8)], lambda *one: states.get(one, State()), SOURCE)
-    assert again == ({}, [])
+    told = {event.subject for event in events}
+    assert list(found([stranger(90, 6, 8)], told.__contains__, SOURCE)) == []
 
 
 @given(st.integers(-9, 9), st.integers(-9, 9))
@@ -190,3 +188,45 @@ def test_a_place_has_eight_neighbours_and_is_one_of_theirs(column, row):
     assert cells[0] == place
     assert len(set(cells)) == 9
     assert all(place in around(cell) for cell in cells)
+
+
+BANDS = Limits(
+    enter=(0.25, 0.5, 0.75),
+    leave=(0.2, 0.45, 0.7),
+    dwell=timedelta(0),
+    stale=timedelta(hours=12),
+)
+
+
+def banded(*values, dwell=0):
+    share = {"quantity": "occupancy.share"}
+    observed = [o.model_copy(update=share) for o in history(*values, step=10)]
+    limits = BANDS.model_copy(update={"dwell": timedelta(minutes=dwell)})
+    state, events = judge_all(observed, "occupancy.band", limits, SOURCE)
+    return state.level, [(event.data["was"], event.data["band"]) for event in events]
+
+
+def test_a_share_that_moves_from_band_to_band_tells_each():
+    low, second, third, top = [0.0, 0.25], [0.25, 0.5], [0.5, 0.75], [0.75, None]
+    level, moves = banded(0.1, 0.3, 0.8, 0.72, 0.6, 0.1)
+    assert moves == [(low, second), (second, top), (top, third), (third, low)]
+    assert level == 0
+
+
+def test_a_share_that_wavers_at_an_edge_of_a_band_is_told_once():
+    assert len(banded(*[0.49, 0.51] * 10)[1]) == 2  # into the second band, and into the third
+
+
+def test_a_share_must_stay_before_its_band_changes():
+    assert banded(0.1, 0.6, 0.1, 0.6, 0.1, dwell=20) == (0, [])
+    assert banded(0.1, 0.6, 0.6, 0.6, dwell=20)[0] == 2
+
+
+@given(st.lists(st.floats(0, 1.5), max_size=40))
+def test_bands_follow_on_each_other_and_the_last_holds_the_share(shares):
+    level, moves = banded(*shares)
+    assert [was for was, _ in moves[1:]] == [band for _, band in moves[:-1]]
+    if shares:
+        low, high = BANDS.band(level)
+        assert low - 0.05 <= shares[-1]
+        assert high is None or shares[-1] < high

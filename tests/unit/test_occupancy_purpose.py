@@ -11,9 +11,10 @@ from models.errors import BadSite
 from models.frame import Frame
 from models.redaction import redact
 from models.registration import Sight
-from services.judgement import State, judge_all
+from services.judgement import CONDITIONS
 from services.outcome import described
 from services.purposes import occupancy
+from services.record import judge_all
 from services.sites import parse_site
 from services.view import View
 from tests.views import COUNTED, OCCUPANCY_HEAD
@@ -205,9 +206,9 @@ def test_a_pitch_is_in_use():
     assert said(pitch)["pitch", "occupancy.use"].value == 0
 
 
-def judged(where, asset, quantity, history):
+def judged(where, asset, condition, history):
     """Statuses and event types of a history of (minutes, boxes, options)."""
-    found = []
+    found, quantity = [], CONDITIONS[condition].quantity
     for minutes, boxes, options in history:
         at = NOON + timedelta(minutes=minutes)
         found += [
@@ -216,9 +217,9 @@ def judged(where, asset, quantity, history):
             if (o.asset.rpartition(":")[2], o.quantity) == (asset, quantity)
         ]
     (limits,) = [
-        occupancy.judgement(a.limits)[quantity] for a in where.assets if a.id.endswith(f":{asset}")
+        occupancy.judgement(a.limits)[condition] for a in where.assets if a.id.endswith(f":{asset}")
     ]
-    state, events = judge_all(State(), found, limits, "/t/s")
+    state, events = judge_all(found, condition, limits, "/t/s")
     return state.status, [event.type for event in events]
 
 
@@ -229,9 +230,9 @@ def test_a_lot_that_wavers_at_its_limit_raises_one_event():
         return [("car", 105 + 23 * i, 150, 125 + 23 * i, 180) for i in range(count)]
 
     history = [(10 * i, cars(10 if i % 3 else 9), {}) for i in range(24)]
-    assert judged(lot, "lot", "occupancy.share", history) == ("raised", ["vigie.occupancy.full.v1"])
+    assert judged(lot, "lot", "occupancy.full", history) == ("raised", ["vigie.occupancy.full.v1"])
     history += [(240 + 10 * i, cars(4), {}) for i in range(3)]
-    assert judged(lot, "lot", "occupancy.share", history) == (
+    assert judged(lot, "lot", "occupancy.full", history) == (
         "clear",
         ["vigie.occupancy.full.v1", "vigie.occupancy.available.v1"],
     )
@@ -241,14 +242,14 @@ def test_fog_makes_a_full_lot_unknown_not_free():
     full = [car_in(i) for i in range(3)]
     history = [(10 * i, full, {}) for i in range(4)]
     history += [(40 + 10 * i, [], {"level": 180}) for i in range(30)]
-    found = judged(PARK, "lot", "occupancy.share", history)
+    found = judged(PARK, "lot", "occupancy.full", history)
     assert found == ("unknown", ["vigie.occupancy.full.v1"])
 
 
 def test_a_square_with_few_people_is_available_again():
     crowd = [("person", 104 + 11 * i, 150, 112 + 11 * i, 200) for i in range(20)]
     history = [(10 * i, crowd, {}) for i in range(3)] + [(30 + 10 * i, [], {}) for i in range(3)]
-    assert judged(SQUARE, "place", "occupancy.share", history)[1] == [
+    assert judged(SQUARE, "place", "occupancy.full", history)[1] == [
         "vigie.occupancy.full.v1",
         "vigie.occupancy.available.v1",
     ]

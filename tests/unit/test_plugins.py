@@ -1,5 +1,6 @@
 """Contracts that every plug-in keeps; a new file is found here without touching this one."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from models import detectors, plugins
 from models.card import read_card
 from models.counting import GROUPS, kinds
-from models.errors import UnknownPlugin
+from models.errors import BadConfiguration, UnknownPlugin
 from models.frame import Frame
 from models.redaction import redact
 from services import purposes, sinks
+from services.sinks import Target
 
 DETECTORS = plugins.names(detectors)
 PURPOSES = plugins.names(purposes)
@@ -76,8 +78,16 @@ def test_a_purpose_judges_its_own_quantities_by_default(name):
 
 
 @pytest.mark.parametrize("name", SINKS)
-def test_a_sink_opens_by_its_scheme(name, tmp_path):
-    assert callable(plugins.load(sinks, name).open_sink(f"{name}://{tmp_path}/x").send)
+def test_a_sink_opens_without_its_other_end_and_refuses_options_it_does_not_know(name):
+    scheme = name.replace("_", "-")
+    address = "/x" if name == "file" else "127.0.0.1:9/x"
+    options = {"kafka": {"security": "plaintext"}, "ngsi_ld": {"plain": "yes"}}.get(name, {})
+    module = plugins.load(sinks, name)
+    with closing(module.open_sink(Target(f"{scheme}://{address}", options))) as sink:
+        assert callable(sink.send)
+    with pytest.raises(BadConfiguration, match="nosuch"):
+        module.open_sink(Target(f"{scheme}://{address}", options | {"nosuch": "1"}))
+    assert f"`{scheme}://" in module.__doc__ or f"`{scheme}:" in module.__doc__
 
 
 @pytest.mark.parametrize("package", [detectors, purposes, sinks])

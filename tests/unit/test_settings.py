@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from models.errors import BadConfiguration
 from services.seal import new_identity
-from services.settings import Settings, private_folder
+from services.settings import Settings
+from services.state_folder import private_folder
 
 SECRET = "not-for-your-eyes"
 

@@ -23,7 +23,7 @@ def observation(minutes, value, *, low=None, high=None, reason=None, asset="urn:
         reason=reason,
         observed_at=NOON + timedelta(minutes=minutes),
         time_source="key",
-        evidence=Evidence(key="a.jpg", sha256="0", polygon=()),
+        evidence=Evidence(key="a.jpg", sha256="0", polygon=(), redactor="privacy@0"),
         model="occupancy@0",
     )
 
