@@ -5,9 +5,7 @@ no order, no repeat. Servers run beside it on this machine. What is not installe
 """
 
 import json
-import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +24,10 @@ from services.delivery import deliver
 from services.events import Event
 from services.settings import Settings
 from services.sinks.https import BATCHED, STRUCTURED
+from tests.mosquitto import MOSQUITTO, Mosquitto
 from tests.told import many
 
 COUNT, ASSETS, ROUNDS = 5000, 50, 3
-_MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
 
 def free_port() -> int:
@@ -62,19 +60,6 @@ def http_server() -> Iterator[str]:
     server.start()
     answers(port)
     yield f"http://127.0.0.1:{port}/"
-    server.kill()
-
-
-@contextmanager
-def mqtt_broker(folder: Path) -> Iterator[int]:
-    port = free_port()
-    settings = folder / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    server = subprocess.Popen(
-        [str(_MOSQUITTO), "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    answers(port)
-    yield port
     server.kill()
 
 
@@ -152,19 +137,20 @@ def to_webhook(events: Sequence[Event]) -> None:
 
 def to_mqtt(events: Sequence[Event], folder: Path) -> None:
     bodies = [(event.type, event.json_line().encode()) for event in events]
-    with mqtt_broker(folder) as port:
-        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        client.connect("127.0.0.1", port)
-        client.loop_start()
+    broker = Mosquitto(folder)
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
 
-        def bare() -> None:
-            sent = [client.publish(f"bare/{kind}", body, qos=1) for kind, body in bodies]
-            for one in sent:
-                one.wait_for_publish()
+    def bare() -> None:
+        sent = [client.publish(f"bare/{kind}", body, qos=1) for kind, body in bodies]
+        for one in sent:
+            one.wait_for_publish()
 
-        compare("mqtt", "an MQTT broker, QoS 1", f"mqtt://127.0.0.1:{port}/bench", events, bare)
-        client.disconnect()
-        client.loop_stop()
+    compare("mqtt", "an MQTT broker, QoS 1", broker.url, events, bare)
+    client.disconnect()
+    client.loop_stop()
+    broker.process.kill()
 
 
 def to_kafka(events: Sequence[Event]) -> None:
@@ -190,7 +176,7 @@ def main() -> None:
         folder = Path(name)
         to_file(events, folder)
         to_webhook(events)
-        if _MOSQUITTO:
+        if MOSQUITTO:
             to_mqtt(events, folder)
         to_kafka(events)
     print(json.dumps({"events": COUNT, "assets": ASSETS, "body_bytes": len(events[0].json_line())}))

@@ -56,7 +56,10 @@ class Catalog:
         outbox: the events, and how far each sink has them.
 
     Raises (every method):
-        CatalogError: the database is away, full, locked or damaged.
+        CatalogError: the database is away, full, locked, damaged, or of another version.
+
+    Raises (when it is opened):
+        BadConfiguration: the URL is wrong, or the driver is not installed.
     """
 
     def __init__(self, url: str) -> None:

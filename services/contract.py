@@ -97,7 +97,7 @@ def _plain(made: Any) -> Any:
         return [_plain(one) for one in made]
     if not isinstance(made, dict):
         return made
-    plain = {}
+    plain: dict[str, Any] = {}
     for name, one in made.items():
         if name == "properties":
             plain[name] = {key: _plain(value) for key, value in one.items()}

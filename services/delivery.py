@@ -19,7 +19,7 @@ from typing import cast
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from models import plugins
-from models.errors import BadConfiguration, EventRefused, SinkUnavailable
+from models.errors import BadConfiguration, CatalogError, EventRefused, SinkUnavailable
 from services import sinks
 from services.database import PAGE
 from services.events import Event
@@ -136,7 +136,7 @@ def deliver(
     Raises:
         UnknownPlugin: no sink serves a scheme.
         BadConfiguration: a URL is wrong.
-        CatalogError: the record is away.
+        CatalogError: the record is away, unless `until` is given: then it is waited for.
     """
     wanted = [subscription(url, settings) for url in urls]
     for one in wanted:
@@ -173,6 +173,12 @@ class _Courier:
                     some = self._round(sink)
                     failed_at, wait_s, self.done.error = None, _FIRST_WAIT_S, ""
                     if not some and self._ends(_POLL_S):
+                        return self.done
+                except CatalogError as error:
+                    if self.until is None:
+                        raise
+                    self.done.error = str(error)
+                    if self._ends(_POLL_S):
                         return self.done
                 except SinkUnavailable as error:
                     self.done.error = str(error)

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text
+from sqlalchemy import JSON, BigInteger, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite numbers rows by itself only where the column is an INTEGER, which holds 64 bits there.
+_Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
@@ -40,7 +43,7 @@ class ObservationRow(Base):
     """One observation; `position` is the order of arrival."""
 
     __tablename__ = "observations"
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    position: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
     work: Mapped[str] = mapped_column(String(32), index=True)
     asset: Mapped[str] = mapped_column(String(255))
@@ -66,7 +69,7 @@ class EventRow(Base):
     """
 
     __tablename__ = "events"
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    position: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
     batch: Mapped[str] = mapped_column(String(64), index=True)
     type: Mapped[str] = mapped_column(String(64))
@@ -80,7 +83,7 @@ class SequenceRow(Base):
 
     __tablename__ = "sequences"
     partition: Mapped[str] = mapped_column(String(255), primary_key=True)
-    last: Mapped[int]
+    last: Mapped[int] = mapped_column(_Number)
 
 
 class CursorRow(Base):
@@ -88,7 +91,7 @@ class CursorRow(Base):
 
     __tablename__ = "cursors"
     sink: Mapped[str] = mapped_column(String(512), primary_key=True)
-    position: Mapped[int]
+    position: Mapped[int] = mapped_column(_Number)
 
 
 class DeadLetterRow(Base):
@@ -96,7 +99,7 @@ class DeadLetterRow(Base):
 
     __tablename__ = "dead_letters"
     sink: Mapped[str] = mapped_column(String(512), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=False)
     reason: Mapped[str] = mapped_column(Text)
     refused: Mapped[str] = mapped_column(String(20))
 
@@ -108,7 +111,7 @@ class AuditRow(Base):
     """
 
     __tablename__ = "audit"
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(_Number, primary_key=True, autoincrement=False)
     previous: Mapped[str] = mapped_column(String(64), unique=True)
     entry: Mapped[str] = mapped_column(Text)
     hash: Mapped[str] = mapped_column(String(64), unique=True)

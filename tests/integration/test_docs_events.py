@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from services import contract, delivery
 from services.event_types import OVERFLOW_ENDED, OVERFLOW_STARTED, withdrawn
 from services.settings import Settings
 from tests.integration.test_webhook import SECRET, SETTINGS, outbox, receiver
+from tests.mosquitto import MOSQUITTO, Mosquitto, until
 from tests.told import ids, many
 
 __all__ = ["outbox", "receiver"]  # fixtures
@@ -52,6 +54,24 @@ def test_a_signature_is_checked(docs, outbox, receiver):
     assert not docs["verified"]("whsec_" + "A" * 32, headers, body)
     late = int(headers["webhook-timestamp"]) + 301
     assert not docs["verified"](SECRET, headers, body, now=late)
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+def test_a_dashboard_hears_what_is_published(docs, outbox, tmp_path):
+    broker, heard = Mosquitto(tmp_path), []
+    client = docs["dashboard"]("127.0.0.1", broker.port, heard.append)
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.loop_start()
+    assert subscribed.wait(60)
+    events = many(4)
+    box = outbox(events)
+    delivery.deliver(box, [broker.url.replace("/town", "/vigie")], SETTINGS)
+    until(lambda: len(heard) >= 4)
+    assert [event["id"] for event in heard] == ids(events)
+    client.disconnect()
+    client.loop_stop()
+    broker.process.kill()
 
 
 def test_the_example_is_an_event():

@@ -33,12 +33,12 @@ def cluster():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Within the block, a sink waits for a second only, and is soon tried again."""
+    """Within the block, a sink waits but a moment, and is soon tried again."""
 
     @contextmanager
     def block():
         with monkeypatch.context() as patch:
-            patch.setattr(kafka, "_TIMEOUT_S", 1.0)
+            patch.setattr(kafka, "_TIMEOUT_S", 1.5)
             patch.setattr(delivery, "_FIRST_WAIT_S", 0.05)
             yield
 

@@ -59,7 +59,7 @@ def test_what_was_written_is_delivered_through_crashes(server, tmp_path, monkeyp
             down.set()
 
     def write(first):
-        catalog = Catalog(url)
+        catalog = again(lambda: Catalog(url))
         for start in range(first, first + EVENTS // 4, AT_ONCE):
             events = many(AT_ONCE, ASSETS, start)
             again(lambda start=start, events=events: catalog.judge(f"b{start}", lambda _: events))
@@ -77,9 +77,11 @@ def test_what_was_written_is_delivered_through_crashes(server, tmp_path, monkeyp
             down.wait()
             down.clear()
             server.start()
-        for writer in writers:
-            writer.result()
-        ended.set()
+        try:
+            for writer in writers:
+                writer.result()
+        finally:
+            ended.set()
         following.result()
     # What came while it waited for the end.
     deliver(outbox, [f"file://{path}"], Settings())

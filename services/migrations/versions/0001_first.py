@@ -6,6 +6,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     """Make them."""
@@ -29,7 +31,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "observations",
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(32), nullable=False, unique=True),
         sa.Column("work", sa.String(32), nullable=False, index=True),
         sa.Column("asset", sa.String(255), nullable=False),
@@ -46,7 +48,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(32), nullable=False, unique=True),
         sa.Column("batch", sa.String(64), nullable=False, index=True),
         sa.Column("type", sa.String(64), nullable=False),
@@ -57,23 +59,23 @@ def upgrade() -> None:
     op.create_table(
         "sequences",
         sa.Column("partition", sa.String(255), primary_key=True),
-        sa.Column("last", sa.Integer, nullable=False),
+        sa.Column("last", _NUMBER, nullable=False),
     )
     op.create_table(
         "cursors",
         sa.Column("sink", sa.String(512), primary_key=True),
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("position", _NUMBER, nullable=False),
     )
     op.create_table(
         "dead_letters",
         sa.Column("sink", sa.String(512), primary_key=True),
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("refused", sa.String(20), nullable=False),
     )
     op.create_table(
         "audit",
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("previous", sa.String(64), nullable=False, unique=True),
         sa.Column("entry", sa.Text, nullable=False),
         sa.Column("hash", sa.String(64), nullable=False, unique=True),
