@@ -45,6 +45,11 @@ class Cluster:
         """What is said of a topic."""
         self._do("topic_set_error", topic.encode(), code)
 
+    def without_leader(self, topic, partition):
+        """Let a partition, but no other, take nothing; what still writes to it ends the process."""
+        nobody = ctypes.c_int32(-1)
+        assert self._do("partition_set_leader", topic.encode(), partition, nobody) == 0
+
     def down(self):
         assert self._do("broker_set_down", _ALL) == 0
 

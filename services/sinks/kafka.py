@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services.events import Event
-from services.sinks import Target
+from services.sinks import THIS_MACHINE, Target
 from services.sinks.https import STRUCTURED
 
 with suppress(ImportError):  # an optional extra: `open_sink` tells
@@ -30,13 +30,12 @@ with suppress(ImportError):  # an optional extra: `open_sink` tells
 _TIMEOUT_S = 10.0  # without any acknowledgement; a partition finds a new leader in less
 _TOPIC = "vigie.events"
 _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
-_HERE = ("localhost", "127.0.0.1", "::1")
 # What is the record's own fault: MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_RECORD.
 _REFUSED = frozenset({10, 18, 87})
-# What comes before a record that failed is out of order for good. So a partition gets one batch at
-# a time: `_slices` are small enough for it, nothing goes before `flush`, and nothing is given up
-# but by us. (A batch behind one that failed would go through: a broker takes any first number of a
-# new producer, and with one request in flight the second is still ready to go.)
+# A record that overtakes one which failed is out of order for good. So a partition gets one batch
+# at a time: `_slices` are small enough for it, nothing goes before `flush`, and nobody but us gives
+# a record up. Fewer requests in flight would not do: librdkafka sends the batch that it has ready
+# behind one that is refused, and a broker takes any first number of a new producer.
 _SLICE_BYTES = 500_000
 _IN_ORDER = {
     "enable.idempotence": True,
@@ -96,19 +95,19 @@ class Topic:
         try:
             producer = self._producer = self._producer or self._connected()
         except KafkaException as error:
-            raise self._unavailable({0: error.args[0]}) from None
+            raise self._unavailable({0: error.args[0]}, sent=0) from None
         for at, event in enumerate(events):
             try:
                 producer.produce(self._name, **self._record(event), on_delivery=partial(report, at))
             except KafkaException as error:  # larger than any broker takes, or the producer failed
                 report(at, error.args[0])
         self._serve(producer, waiting)
-        if waiting:
-            producer.purge()
-            self._serve(producer, waiting)
-        if any(error.code() not in _REFUSED for error in failed.values()):
+        missing = waiting | failed.keys()
+        if waiting or any(error.code() not in _REFUSED for error in failed.values()):
             self._producer = None  # what it has in flight must not come after what is sent next
-            raise self._unavailable(failed)
+            producer.purge()
+            self._serve(producer, waiting)  # librdkafka keeps each report until it is taken
+            raise self._unavailable(failed, sent=min(missing))
         return failed
 
     def _connected(self) -> "Producer":
@@ -119,7 +118,7 @@ class Topic:
         finally:
             producer.poll(0)  # calls `_note`
         hosts = {broker.host for broker in cluster.brokers.values()}
-        if self._here_only and (elsewhere := hosts.difference(_HERE)):
+        if self._here_only and (elsewhere := hosts.difference(THIS_MACHINE)):
             raise SinkUnavailable(f"{self._brokers} leads to {min(elsewhere)}, unencrypted")
         # It may just be made, on demand: only where nothing is acknowledged this is the reason.
         self._note(cluster.topics[self._name].error)
@@ -154,14 +153,14 @@ class Topic:
         if error is not None and error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._trouble = error
 
-    def _unavailable(self, failed: Mapping[int, "KafkaError"]) -> SinkUnavailable:
+    def _unavailable(self, failed: Mapping[int, "KafkaError"], sent: int) -> SinkUnavailable:
         """What the first of these errors came from; these codes are no reason."""
         purged = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
         aside = _REFUSED | purged | {KafkaError._FATAL}
         reasons = (failed[at] for at in sorted(failed) if failed[at].code() not in aside)
         error = next(reasons, self._trouble)
         told = f"{self._brokers}: {_told(error) if error else 'no answer'}"
-        return SinkUnavailable(told, sent=min(failed))
+        return SinkUnavailable(told, sent=sent)
 
 
 def _slices(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
@@ -186,7 +185,7 @@ def _security(target: Target, hosts: Sequence[str]) -> dict[str, Any]:
     """Encryption and authentication, in librdkafka's terms."""
     parts = urlsplit(target.url)
     plain = target.option("security", ("tls", "plaintext")) == "plaintext"
-    if plain and not set(hosts) <= set(_HERE):
+    if plain and not set(hosts) <= set(THIS_MACHINE):
         raise BadConfiguration("#security=plaintext: events leave this machine encrypted")
     told: dict[str, Any] = {}
     if "ca" in target.options:

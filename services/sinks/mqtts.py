@@ -27,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services.events import Event
 from services.sinks import Target
+from services.sinks.https import STRUCTURED
 
 _PORT = 8883
 _ANSWER_S, _GOODBYE_S = 15.0, 2.0
@@ -43,7 +44,7 @@ _KNOWN_IN = [PacketTypes.CONNACK, PacketTypes.PUBACK, PacketTypes.DISCONNECT]
 ReasonCode.names = {**ReasonCode.names, _TOO_LARGE: {"Packet too large": _KNOWN_IN}}
 
 _STRUCTURED = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
-_STRUCTURED.ContentType = "application/cloudevents+json; charset=utf-8"
+_STRUCTURED.ContentType = STRUCTURED
 _STRUCTURED.PayloadFormatIndicator = 1  # UTF-8
 _PLAIN = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
 

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.events import Event
+from tests.unit.test_events import validate
+
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "examples" / "port-quay.yaml"
 
@@ -77,6 +80,8 @@ def test_a_batch_from_end_to_end(vigie, store_server, tmp_path):
     assert len(lines) == result["new_events"] == result["delivered"]
     listed = vigie("events", "list", "--json", **env).stdout.splitlines()
     assert [json.loads(x) for x in listed] == [json.loads(x) for x in lines]
+    for line in lines:
+        validate(Event.model_validate_json(line))
     proposed = json.loads(vigie("references", batch, "--json", **env).stdout)
     (key,) = proposed["cam-01"]  # all were taken at night, local time
     assert key.startswith("quai-nord/cam-01/20260612T0")

@@ -74,6 +74,17 @@ def test_a_dashboard_hears_what_is_published(docs, outbox, tmp_path):
     broker.process.kill()
 
 
+def test_a_group_of_consumers_follows_a_topic(docs, outbox):
+    pytest.importorskip("confluent_kafka", reason="install vigie[kafka]")
+    from tests.kafka_cluster import Cluster
+
+    cluster, events, heard = Cluster(), many(4), []
+    delivery.deliver(outbox(events), [cluster.topic("events", partitions=1)], SETTINGS)
+    docs["follow"](cluster.address, "events", heard.append, lambda: len(heard) == 4)
+    cluster.close()
+    assert [event["id"] for event in heard] == ids(events)
+
+
 def test_the_example_is_an_event():
     (block,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     told = json.loads(block)

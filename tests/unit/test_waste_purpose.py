@@ -191,7 +191,7 @@ def test_a_dark_picture_is_neither_dirty_nor_clean():
 
 def test_limits_are_checked():
     limits = waste.judgement({"enter": 0.9})["waste.overflow"]
-    assert (limits.enter, limits.leave) == (0.9, 0.3)
+    assert (limits.enter, limits.leave) == ((0.9,), (0.3,))
     with pytest.raises(ValidationError):
         waste.judgement({"entre": 0.9})
 
