@@ -209,12 +209,13 @@ _OVERFLOW = partial(
     "C-042",
     "waste.overflow",
     0.86,
+    kind="container",
     confidence=0.86,
     detail={"clean": 0.05, "minor_litter": 0.09, "side_waste": 0.25, "overflow": 0.61},
 )
-_SHARE = partial(_seen, "P-1", "occupancy.share", 0.97, low=0.9, high=1.02)
-_STALL = partial(_seen, "P-1-17", "occupancy.taken", 0.98, confidence=0.98)
-_PITCH = partial(_seen, "stade-2", "occupancy.use", 0.93, confidence=0.93)
+_SHARE = partial(_seen, "P-1", "occupancy.share", 0.97, low=0.9, high=1.02, kind="car-park")
+_STALL = partial(_seen, "P-1-17", "occupancy.taken", 0.98, confidence=0.98, kind="stall")
+_PITCH = partial(_seen, "stade-2", "occupancy.use", 0.93, confidence=0.93, kind="pitch")
 _LOST = partial(
     _seen, "view:cam-01", "site.view.lost", 1.0, detail={"matches": 3.0}, model="registration@1"
 )

@@ -107,11 +107,13 @@ class Withdrawn(Wire):
     Attributes:
         event: id of the event that is taken back.
         type: its type.
+        kind: what the asset is, as its site file says.
         reason: why.
     """
 
     event: str
     type: str
+    kind: str | None = None
     reason: Literal["late_picture"] = "late_picture"
 
 
@@ -214,9 +216,11 @@ def changed(
     return _event(kind, identity, source, observation.asset, observation.observed_at, data)
 
 
-def withdrawn(event: str, kind: str, subject: str, time: datetime, source: str) -> Event:
+def withdrawn(
+    event: str, kind: str, subject: str, time: datetime, source: str, asset_kind: str | None = None
+) -> Event:
     """The event that takes another one, with this id and type, back; of the same time."""
-    data = Withdrawn(event=event, type=kind)
+    data = Withdrawn(event=event, type=kind, kind=asset_kind)
     return _event(EVENT_WITHDRAWN, event, source, subject, time, data)
 
 

@@ -58,6 +58,7 @@ class Measured(Wire):
 
     Attributes:
         asset: URN.
+        kind: what the asset is, as its site file says, e.g. `car-park`; None for what is no asset.
         camera: id of the fixed camera that saw it, None for any other picture.
         quantity: what was measured, e.g. `waste.overflow`.
         value: None where it is unknown, with a `reason`; unknown is never "clean" or "free".
@@ -76,6 +77,7 @@ class Measured(Wire):
     """
 
     asset: str
+    kind: str | None = None
     camera: str | None = None
     quantity: str
     value: float | None

@@ -11,7 +11,7 @@ their time, judgements that in which they are told.
 | `waste.fill_level` | `WasteContainer` | `fillingLevel`: only what was measured |
 | `vigie.waste.container.found.v1` | `WasteContainer` | `registered` false, `location` |
 | `occupancy.count` in `{vehicle}` or `{cycle}` | `OffStreetParking` | `occupiedSpotNumber` |
-| `occupancy.share` | `OffStreetParking` | `occupancy`, 1 at most; `share` below it is what it is |
+| `occupancy.share` | as the count | `occupancy`, 1 at most; `share` below it is what it is |
 | `occupancy.taken` | `ParkingSpot` | `status` |
 | `occupancy.count` in `{person}` | `CrowdFlowObserved` | `peopleCount` |
 | `occupancy.use` | `CrowdFlowObserved` | `useStatus` |
@@ -19,10 +19,9 @@ their time, judgements that in which they are told.
 | overflow, full, lost view: started, ended, withdrawn | `Alert` | `status`, `validFrom`, … |
 | whatever looked | `MLModel` | `name`, `version` |
 
-Events do not say of what kind an asset is, where it stands or how much it holds. So a queue of
-vehicles is an `OffStreetParking`, too; a square or pitch with a capacity is one as far as its share
-goes; a bicycle park is one for bicycles. `location`, `totalSpotNumber` and the like are the town's
-to add: all but alerts are updated, never replaced.
+A queue of vehicles is an `OffStreetParking`, too, for the models have none; a cycle park is one for
+bicycles. Events do not say where an asset stands or how much it holds: `location`, `totalSpotNumber`
+and the like are the town's to add. All but alerts are updated, never replaced.
 
 NGSI-LD has no null that brokers agree on. So beside every number stands `<name>Status`: `measured`,
 `range` (only `low` and `high` may be told) or `unknown` with an `unknownReason`. The number itself
@@ -96,6 +95,7 @@ _NUMBERS = {
     ("occupancy.count", "{person}"): ("CrowdFlowObserved", "peopleCount"),
     ("occupancy.share", "1"): ("OffStreetParking", "occupancy"),
 }
+_CROWDED = ("square", "pitch")  # kinds of assets where people are counted
 # Quantity → type, attribute, and its value where the quantity is likely, and where not.
 _STATES = {
     "occupancy.taken": ("ParkingSpot", "status", "occupied", "free"),
@@ -193,6 +193,8 @@ def _observed(event: Event) -> Entity | None:
         attributes = _state(event, *words)
     elif (number := _NUMBERS.get((data["quantity"], data["unit"]))) is not None:
         kind, name = number
+        if kind == "OffStreetParking" and data.get("kind") in _CROWDED:
+            kind = "CrowdFlowObserved"
         attributes = _figure(event, name)
     else:
         return None
@@ -240,12 +242,13 @@ def _alert(event: Event, condition: _Condition, status: str) -> Entity:
     """The alert of an asset and a condition: there is one, which begins and ends again."""
     time = event.model_dump(mode="json", include={"time"})["time"]
     about = {"observedAt": time} if status == "withdrawn" else _about(event)
+    about_kind = "CrowdFlowObserved" if event.data.get("kind") in _CROWDED else condition.about
     alert = _entity(
         "Alert",
         event.subject,
         condition=_property(condition.name),
         category=_property(condition.category),
-        alertSource=_relationship(_id(condition.about, event.subject)),
+        alertSource=_relationship(_id(about_kind, event.subject)),
         dateIssued=_time(time),
         status=_property(status, **about),
     )

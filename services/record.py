@@ -93,7 +93,10 @@ def judge_again(
     events = []
     for old in record.told:
         if old.holds and old.identity not in changes:
-            events.append(types.withdrawn(old.id, old.type, inside[-1].asset, old.time, source))
+            last = inside[-1]
+            events.append(
+                types.withdrawn(old.id, old.type, last.asset, old.time, source, last.kind)
+            )
             told[old.identity] = old.model_copy(update={"holds": False})
     for identity, change in changes.items():
         before = told.get(identity)

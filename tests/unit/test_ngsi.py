@@ -160,6 +160,19 @@ def test_a_car_park_beyond_its_capacity_is_full_and_says_by_how_much():
     check(entity)
 
 
+def test_a_square_s_share_and_its_alert_are_those_of_the_crowd_and_not_of_a_car_park():
+    square = seen("occupancy.share", 0.97, kind="square")
+    (entity, _) = ngsi.entities(recorded(square, SOURCE))
+    assert (entity["type"], entity["occupancy"]["value"]) == ("CrowdFlowObserved", 0.97)
+    check(entity)
+    full = types.changed(types.OCCUPANCY_FULL, square, SOURCE, since=square.observed_at)
+    back = types.withdrawn(full.id, full.type, full.subject, full.time, SOURCE, "square")
+    for event in (full, back):
+        alert = ngsi.entities(event)[0]
+        assert alert["alertSource"]["object"] == entity["id"]
+        check(alert)
+
+
 @pytest.mark.parametrize(
     ("quantity", "name", "likely", "unlikely"),
     [
