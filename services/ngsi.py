@@ -20,8 +20,8 @@ their time, judgements that in which they are told.
 | whatever looked | `MLModel` | `name`, `version` |
 
 A queue of vehicles is an `OffStreetParking`, too, for the models have none; a cycle park is one for
-bicycles. Events do not say where an asset stands or how much it holds: `location`, `totalSpotNumber`
-and the like are the town's to add. All but alerts are updated, never replaced.
+bicycles. Events do not say where an asset stands or how much it holds: `location`,
+`totalSpotNumber` and the like are the town's to add. All but alerts are updated, never replaced.
 
 NGSI-LD has no null that brokers agree on. So beside every number stands `<name>Status`: `measured`,
 `range` (only `low` and `high` may be told) or `unknown` with an `unknownReason`. The number itself
