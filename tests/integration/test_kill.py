@@ -24,7 +24,7 @@ from services.sinks.file import FileSink
 from tests.faults import SITE, WITNESS
 from tests.told import START, in_order, seen
 
-KILLS, BATCHES, IMAGES = 50, 25, 24
+KILLS, BATCHES, IMAGES = 50, 16, 24
 ASSETS = [asset.id for asset in SITE.assets if asset.purpose == "waste"][:3]
 
 
@@ -140,11 +140,11 @@ def test_fifty_kills_lose_no_event_and_make_no_new_id(tmp_path, receiver):
         while True:
             args = database, [f"file://{file}", hook]
             if kills % 2:
-                process = context.Process(target=killed_at, args=(chance.randint(1, 40), *args))
+                process = context.Process(target=killed_at, args=(chance.randint(1, 30), *args))
             else:
                 process = context.Process(target=work, args=args)
             process.start()
-            process.join(None if kills % 2 or kills >= KILLS else chance.uniform(0.02, 0.6))
+            process.join(None if kills % 2 or kills >= KILLS else chance.uniform(0.02, 0.4))
             process.kill()
             process.join()
             if process.exitcode == 0:

@@ -57,24 +57,30 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where that network is exported, once for all tests."""
+    return tmp_path_factory.mktemp("exported")
+
+
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-def test_eight_bits_stay_close(folder, tmp_path, backend):
+def test_eight_bits_stay_close(folder, cache, backend):
     card = read_card("tiny", folder)
     pixels = pictures(1, 128, seed=5)
     with torch.inference_mode():
         truth = [part.numpy() for part in build(card, read_weights(card, folder))(pixels)]
     for precision in ("int8", "f32"):
-        run = backends.runner(card, folder, tmp_path, backend, precision)
+        run = backends.runner(card, folder, cache, backend, precision)
         for exact, found in zip(truth, run(pixels.numpy()), strict=True):
             wrong = np.abs(found - exact)
             assert wrong.mean() < (1e-4 if precision == "f32" else 0.1) * exact.std()
-    assert len(list(tmp_path.glob("*.onnx"))) == 2
+    assert len(list(cache.glob("*.onnx"))) == 2
 
 
-def test_dense_convolutions_are_rounded_and_depthwise_ones_are_not(folder, tmp_path):
+def test_dense_convolutions_are_rounded_and_depthwise_ones_are_not(folder, cache):
     card = read_card("tiny", folder)
     weights = read_weights(card, folder)
-    path = backends.export(card, weights, tmp_path, reaches(weights))
+    path = backends.export(card, weights, cache, reaches(weights))
     graph = onnx.load(path).graph
     stored = {one.name: one.data_type for one in graph.initializer}
     made_by = {name: node for node in graph.node for name in node.output}
@@ -133,9 +139,9 @@ def test_weights_without_reach_are_not_rounded(tmp_path):
     assert stored()["backbone.conv_stem.weight"] < before["backbone.conv_stem.weight"]
 
 
-def test_a_shape_that_comes_often_gives_what_it_gave(folder, tmp_path):
+def test_a_shape_that_comes_often_gives_what_it_gave(folder, cache):
     card = read_card("tiny", folder)
-    run = backends.runner(card, folder, tmp_path, "openvino", "f32")
+    run = backends.runner(card, folder, cache, "openvino", "f32")
     pixels = pictures(1, 64).numpy()
     first = [part.copy() for part in run(pixels)]
     for _ in range(backends._OFTEN + 1):
