@@ -5,6 +5,7 @@ that fails waits and tries again, longer each time; it holds up no other. An eve
 refuses for good is set aside with its reason, and the next ones go on.
 """
 
+import hashlib
 import random
 import threading
 import time
@@ -38,7 +39,7 @@ class Subscription:
     `#type=vigie.waste.*&site=quai-nord&purpose=waste`; each may come several times.
 
     Attributes:
-        name: the URL without user and password: what cursors and messages call it.
+        name: the URL without what is secret in it: what cursors and messages call it.
         target: for the sink.
         types: patterns of types, all where empty.
         sites: of a territory, all where empty.
@@ -89,7 +90,9 @@ def subscription(url: str, settings: Settings) -> Subscription:
             wanted[key] += (value,)
         else:
             options[key] = value
-    name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    # A query may hold a token: two that differ are told apart by their digests.
+    query = hashlib.sha256(parts.query.encode()).hexdigest()[:8] if parts.query else ""
+    name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
     bare = urlunsplit(parts._replace(fragment=""))
     secret = settings.webhook_secret
     signing_key = None if secret is None else secret.get_secret_value().encode()

@@ -160,9 +160,12 @@ def test_a_sink_gets_what_it_asks_for_and_passes_the_rest(catalog, tmp_path, fra
 
 
 def test_passwords_are_no_part_of_what_cursors_and_messages_call_a_sink():
-    one = delivery.subscription("https://user:pa55word@hub/hook#site=s", SETTINGS)
-    assert one.name == "https://hub/hook#site=s"
+    one = delivery.subscription("https://user:pa55word@hub/hook?token=t0ken#site=s", SETTINGS)
+    assert one.name == "https://hub/hook?ce54c36c#site=s"
     assert "pa55word" in one.target.url
+    assert "t0ken" in one.target.url
+    other = delivery.subscription("https://hub/hook?token=other#site=s", SETTINGS)
+    assert other.name != one.name
 
 
 def test_a_sink_that_fails_gets_all_later_and_holds_up_no_other(catalog, faulty, tmp_path):
