@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -249,12 +250,13 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
             ledger.keep(event.subject, event.data["quantity"], Record(state=state))
             events.append(event)
         lateness = timedelta(hours=site.lateness_hours)
+        observed = cache(ledger.observations)  # several conditions judge one quantity
         touched = {(o.asset, o.quantity) for o in seen}
         for asset, condition, limits in _judged(site, manifest.purposes):
             quantity = CONDITIONS[condition].quantity
             if (asset, quantity) in touched:
                 before = ledger.record(asset, condition)
-                history = ledger.observations(asset, quantity, before.horizon)
+                history = observed(asset, quantity, before.horizon)
                 record, told = judge_again(
                     before, history, condition, limits, lateness, site.source
                 )

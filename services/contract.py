@@ -63,7 +63,6 @@ def schema(kind: str) -> dict[str, Any]:
 def _told(made: dict[str, Any], model: type[Wire]) -> dict[str, Any]:
     """A model's schema as it is on the wire: what has no value is absent, never null."""
     made = _plain(made)
-    optional = {name for name, field in model.model_fields.items() if field.default is None}
     said = _descriptions(model)
     for name, one in made["properties"].items():
         kinds = [kind for kind in one.get("anyOf", ()) if kind != {"type": "null"}]
@@ -72,7 +71,7 @@ def _told(made: dict[str, Any], model: type[Wire]) -> dict[str, Any]:
             one.update(kinds[0])
         if name in said:
             one["description"] = said[name]
-    always = {name for name, field in model.model_fields.items() if name not in optional}
+    always = (name for name, field in model.model_fields.items() if field.default is not None)
     made["required"] = sorted(always)
     return made
 
@@ -123,7 +122,8 @@ def asyncapi() -> dict[str, Any]:
     channels, operations, messages, schemas = {}, {}, {}, {"cloudevent": envelope()}
     for kind, model in types.DATA.items():
         short = _short(kind).replace(".", "_")
-        about = "asset" if example(kind).partitionkey else "subject"
+        shown = example(kind)
+        about = "asset" if shown.partitionkey else "subject"
         messages[short] = {
             "name": kind,
             "title": _summary(model),
@@ -140,7 +140,7 @@ def asyncapi() -> dict[str, Any]:
                     },
                 ]
             },
-            "examples": [{"payload": json.loads(example(kind).json_line())}],
+            "examples": [{"payload": json.loads(shown.json_line())}],
         }
         schemas[short] = schema(kind)
         channels[short] = {

@@ -23,9 +23,14 @@ PAGE = 500
 """Rows read at once; what a sink gets in one call, and at most gets again after a crash."""
 
 
+def written(time: datetime) -> str:
+    """A time, aware, as the record writes it: UTC, to the second."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def now() -> str:
-    """The time, UTC, as the record writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The present time as the record writes it."""
+    return written(datetime.now(UTC))
 
 
 class Database:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -142,14 +142,14 @@ def deliver(
         CatalogError: the record is away, unless `until` is given: then it is waited for.
     """
     wanted = [subscription(url, settings) for url in urls]
-    for one in wanted:
-        with closing(one.open()):
-            pass  # a wrong URL is told before anything is sent
     if not wanted:
         return []
-    couriers = [_Courier(outbox, one, patience_s, until, progress) for one in wanted]
-    with ThreadPoolExecutor(len(couriers), "sink") as pool:
-        return list(pool.map(_Courier.run, couriers))
+    with ExitStack() as stack:
+        # All are opened first: a wrong URL is told before anything is sent.
+        opened = [(one, stack.enter_context(closing(one.open()))) for one in wanted]
+        couriers = [_Courier(outbox, *pair, patience_s, until, progress) for pair in opened]
+        with ThreadPoolExecutor(len(couriers), "sink") as pool:
+            return list(pool.map(_Courier.run, couriers))
 
 
 @dataclass(slots=True)
@@ -158,6 +158,7 @@ class _Courier:
 
     outbox: Outbox
     wanted: Subscription
+    sink: Sink
     patience_s: float
     until: threading.Event | None
     progress: Callable[[Delivered], None]
@@ -170,32 +171,31 @@ class _Courier:
 
     def run(self) -> Delivered:
         failed_at, wait_s = None, _FIRST_WAIT_S
-        with closing(self.wanted.open()) as sink:
-            while True:
-                try:
-                    some = self._round(sink)
-                    failed_at, wait_s, self.done.error = None, _FIRST_WAIT_S, ""
-                    if not some and self._ends(_POLL_S):
-                        return self.done
-                except CatalogError as error:
-                    if self.until is None:
-                        raise
-                    self.done.error = str(error)
-                    if self._ends(_POLL_S):
-                        return self.done
-                except SinkUnavailable as error:
-                    self.done.error = str(error)
-                    now = time.monotonic()
-                    if error.sent:
-                        failed_at, wait_s = None, _FIRST_WAIT_S
-                    failed_at = failed_at or now
-                    pause = error.after_s or wait_s * random.uniform(0.5, 1.0)  # noqa: S311
-                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-                    gone = now + pause - failed_at > self.patience_s
-                    if (self.until is None and gone) or (self._ends(pause) and self.until):
-                        return self.done
-                finally:
-                    self.progress(self.done)
+        while True:
+            try:
+                some = self._round()
+                failed_at, wait_s, self.done.error = None, _FIRST_WAIT_S, ""
+                if not some and self._ends(_POLL_S):
+                    return self.done
+            except CatalogError as error:
+                if self.until is None:
+                    raise
+                self.done.error = str(error)
+                if self._ends(_POLL_S):
+                    return self.done
+            except SinkUnavailable as error:
+                self.done.error = str(error)
+                now = time.monotonic()
+                if error.sent:
+                    failed_at, wait_s = None, _FIRST_WAIT_S
+                failed_at = failed_at or now
+                pause = error.after_s or wait_s * random.uniform(0.5, 1.0)  # noqa: S311
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                gone = now + pause - failed_at > self.patience_s
+                if (self.until is None and gone) or (self._ends(pause) and self.until):
+                    return self.done
+            finally:
+                self.progress(self.done)
 
     def _ends(self, pause_s: float) -> bool:
         """Wait; whether that was the end."""
@@ -205,7 +205,7 @@ class _Courier:
             time.sleep(pause_s)
         return True
 
-    def _round(self, sink: Sink) -> bool:
+    def _round(self) -> bool:
         """Send what comes next; whether there was something."""
         if not self.waiting:
             after = self.outbox.cursor(self.done.sink)
@@ -214,7 +214,7 @@ class _Courier:
                 return False
             self.passed = some[-1][0]
             self.waiting = [(at, event) for at, event in some if self.wanted.wants(event)]
-        _send(self.outbox, self.done, sink, self.waiting)
+        _send(self.outbox, self.done, self.sink, self.waiting)
         self.outbox.advance(self.done.sink, self.passed)
         return True
 

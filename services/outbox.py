@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from services.database import PAGE, Database, insert_new, now
+from services.database import PAGE, Database, insert_new, now, written
 from services.events import Event
 from services.tables import CursorRow, DeadLetterRow, EventRow, SequenceRow
 
@@ -104,7 +104,7 @@ class Outbox:
             ends = EventRow.subject.endswith(f":{subject}", autoescape=True)
             query = query.where((EventRow.subject == subject) | ends)
         if since is not None:
-            query = query.where(EventRow.recorded >= since.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            query = query.where(EventRow.recorded >= written(since))
         while True:
             with self._database.transaction() as session:
                 rows = session.execute(query.where(EventRow.position > after)).all()

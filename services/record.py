@@ -90,10 +90,9 @@ def judge_again(
         if change is not None:
             changes[change.identity] = change
     told = {one.identity: one for one in record.told}
-    events = []
+    last, events = inside[-1], []
     for old in record.told:
         if old.holds and old.identity not in changes:
-            last = inside[-1]
             events.append(
                 types.withdrawn(old.id, old.type, last.asset, old.time, source, last.kind)
             )

@@ -126,6 +126,11 @@ class Site(Part):
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """Asset id → its kind."""
+        return {asset.id: asset.kind for asset in self.assets}
+
     def camera_of(self, key: str) -> Camera | None:
         """The camera whose `key_prefix` is the longest that `key` begins with, or None."""
         return _source(self.cameras, key)

@@ -182,11 +182,10 @@ class View:
         probability.
         """
         outline = tuple((round(float(x), 1), round(float(y), 1)) for x, y in polygon)
-        kinds = (one.kind for one in self.site.assets if one.id == asset)
         return Observation(
             work=self.work,
             asset=asset,
-            kind=next(kinds, None),
+            kind=self.site.kinds.get(asset),
             camera=self.camera.id if self.camera else None,
             quantity=quantity,
             value=None if value is None else round(value, 4),

@@ -57,12 +57,15 @@ class Webhook:
             sent += len(some)
 
     def _batches(self, events: Sequence[Event]) -> Iterator[list[Event]]:
+        if not self._batched:
+            yield from ([event] for event in events)
+            return
         some: list[Event] = []
         size = 0
         for event in events:
             some.append(event)
             size += len(event.json_line())
-            if not self._batched or size >= _BATCH_BYTES:
+            if size >= _BATCH_BYTES:
                 yield some
                 some, size = [], 0
         if some:

@@ -1,12 +1,15 @@
 """Databases of either kind, and processes that meet in them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from services.catalog import Catalog
+from services.events import Event
+from services.outbox import Outbox
 from tests import together
 
 if TYPE_CHECKING:
@@ -45,6 +48,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catalog.sqlite'}"
     return request.getfixturevalue("postgresql").new_database()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Callable[[Sequence[Event]], Outbox]:
+    """An outbox, in SQLite, with these events."""
+
+    def filled(events: Sequence[Event]) -> Outbox:
+        catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+        catalog.judge("b1", lambda _: events)
+        return catalog.outbox
+
+    return filled
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ import pytest
 from services import contract, delivery
 from services.event_types import OVERFLOW_ENDED, OVERFLOW_STARTED, withdrawn
 from services.settings import Settings
-from tests.integration.test_webhook import SECRET, SETTINGS, outbox, receiver
+from tests.integration.test_webhook import SECRET, SETTINGS, receiver
 from tests.mosquitto import MOSQUITTO, Mosquitto, until
 from tests.told import ids, many
 
-__all__ = ["outbox", "receiver"]  # fixtures
+__all__ = ["receiver"]  # a fixture
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 

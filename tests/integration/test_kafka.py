@@ -11,7 +11,6 @@ import pytest
 from models import plugins
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services import delivery, sinks
-from services.catalog import Catalog
 from services.delivery import deliver, redeliver, subscription
 from services.event_types import completed, recorded
 from services.events import Event
@@ -43,16 +42,6 @@ def impatient(monkeypatch):
             yield
 
     return block
-
-
-@pytest.fixture
-def outbox(tmp_path):
-    def filled(events):
-        catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
-        catalog.judge("b1", lambda ledger: events)
-        return catalog.outbox
-
-    return filled
 
 
 def opened(url):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,14 @@ from models.errors import BadConfiguration, SinkUnavailable
 from services.catalog import Catalog
 from services.delivery import deliver, subscription
 from services.event_types import OBSERVATION_RECORDED, completed, quarantined, recorded
-from services.events import Event, Evidence, Observation
+from services.events import Event
 from services.settings import Settings
 from services.sinks import mqtts
 from tests.mosquitto import MOSQUITTO, Listener, Mosquitto, until
+from tests.told import SOURCE, seen
 
 ROOT = Path(__file__).parents[2]
-SOURCE = "/territories/t/sites/s"
-SEEN = Observation(
-    work="",
-    asset="",
-    quantity="waste.overflow",
-    value=0.5,
-    unit="1",
-    observed_at=datetime(2026, 6, 12, tzinfo=UTC),
-    time_source="key",
-    evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=(), redactor="privacy@0"),
-    model="waste@0",
-)
+SEEN = seen(0)
 
 
 def event(number=0, asset="C-1", model="waste@0"):

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from services import delivery
-from services.catalog import Catalog
 from services.settings import Settings
 from tests.told import ids, in_order, many
 
@@ -71,16 +70,6 @@ def receiver():
     yield made
     made.server.shutdown()
     made.server.server_close()
-
-
-@pytest.fixture
-def outbox(tmp_path):
-    def filled(events):
-        catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
-        catalog.judge("b1", lambda _: events)
-        return catalog.outbox
-
-    return filled
 
 
 @pytest.fixture(autouse=True)
