@@ -22,8 +22,8 @@ class HeightMap:
     Attributes:
         metres: float32 (H, W) above ground, ≥ 0; 0 where not valid.
         sigma: float32 (H, W) one standard deviation in metres, > 0; 0 where not valid.
-        vegetation: float32 (H, W) in [0, 1], probability that it is vegetation (of any height; grass
-            too); 0 where not valid.
+        vegetation: float32 (H, W) in [0, 1], probability of vegetation of any height, grass
+            too; 0 where not valid.
         valid: bool (H, W), false where nothing was analysed: no data, covered, clouds, shadow. Not
             analysed is never low.
         ground: where the grid lies; its cells are `GRID_M` wide unless the map is of other origin.
