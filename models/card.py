@@ -30,7 +30,8 @@ class Architecture:
         input_px: side of the square input; 0 where any size will do.
         backbone: a timm model name.
         channels: width of the pyramid and the heads.
-        kind: points (`models.network`), heatmap (`models.heatmap`) or patch (`models.patch`).
+        kind: points (`models.network`), heatmap (`models.heatmap`), patch (`models.patch`) or
+            canopy (`models.canopy`).
     """
 
     names: tuple[str, ...]
@@ -39,12 +40,12 @@ class Architecture:
     input_px: int = 512
     backbone: str = "tf_efficientnet_lite0"
     channels: int = 96
-    kind: Literal["points", "heatmap", "patch"] = "points"
+    kind: Literal["points", "heatmap", "patch", "canopy"] = "points"
 
     @property
     def any_size(self) -> bool:
         """Whether it may be shown any picture, sides multiples of 32 px: nothing in it pools."""
-        return self.kind != "patch" and not self.image_names
+        return self.kind in ("points", "heatmap") and not self.image_names
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Architecture":

@@ -10,17 +10,19 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from models.canopy import CanopyNetwork
 from models.card import Architecture, Card, read_card
 from models.errors import BadWeights
 from models.heatmap import HeatNetwork
 from models.network import Network
 from models.patch import PatchNetwork
 
-AnyNetwork = Network | HeatNetwork | PatchNetwork
+AnyNetwork = Network | HeatNetwork | PatchNetwork | CanopyNetwork
 _KINDS: Mapping[str, Callable[[Architecture], AnyNetwork]] = {
     "points": Network,
     "heatmap": HeatNetwork,
     "patch": PatchNetwork,
+    "canopy": CanopyNetwork,
 }
 
 

@@ -216,6 +216,15 @@ _OVERFLOW = partial(
 _SHARE = partial(_seen, "P-1", "occupancy.share", 0.97, low=0.9, high=1.02, kind="car-park")
 _STALL = partial(_seen, "P-1-17", "occupancy.taken", 0.98, confidence=0.98, kind="stall")
 _PITCH = partial(_seen, "stade-2", "occupancy.use", 0.93, confidence=0.93, kind="pitch")
+_GRASS = partial(
+    _seen, "pelouse-3", "vegetation.grass", 14.2, unit="cm", low=12.9, high=15.4, kind="gauge"
+)
+_OVER = partial(_seen, "haie-7", "vegetation.over", 0.34, low=0.21, high=0.45, kind="parcel")
+_NEAR = partial(
+    _seen, "ligne-2", "vegetation.encroachment", 4.6, unit="m", low=3.1, high=6.2, kind="clearance"
+)
+_DRY = partial(_seen, "stade-1", "vegetation.dryness", 0.37, kind="parcel")
+_FLIGHTS = {"camera": None, "time_source": "key"}
 _LOST = partial(
     _seen, "view:cam-01", "site.view.lost", 1.0, detail={"matches": 3.0}, model="registration@1"
 )
@@ -242,6 +251,18 @@ def _example_changes() -> dict[str, Any]:
         types.OCCUPANCY_CHANGED: lambda k: _START(k, _SHARE(), band=(0.75, None), was=(0.5, 0.75)),
         types.OCCUPANCY_FULL: lambda k: _START(k, _SHARE()),
         types.OCCUPANCY_AVAILABLE: lambda k: _END(k, _SHARE().model_copy(update=empty)),
+        types.MOWING_DUE: lambda k: _START(k, _GRASS()),
+        types.MOWING_DONE: lambda k: _END(
+            k, _GRASS().model_copy(update={"value": 5.1, "low": 4.0, "high": 6.3})
+        ),
+        types.PRUNING_DUE: lambda k: _START(k, _OVER(**_FLIGHTS)),
+        types.PRUNING_DONE: lambda k: _END(k, _OVER(**_FLIGHTS).model_copy(update=empty)),
+        types.ENCROACHMENT_STARTED: lambda k: _START(k, _NEAR(**_FLIGHTS)),
+        types.ENCROACHMENT_ENDED: lambda k: _END(
+            k, _NEAR(**_FLIGHTS).model_copy(update={"value": 0.0, "low": 0.0, "high": 0.4})
+        ),
+        types.DRYNESS_STARTED: lambda k: _START(k, _DRY(**_FLIGHTS)),
+        types.DRYNESS_ENDED: lambda k: _END(k, _DRY(**_FLIGHTS).model_copy(update={"value": 0.1})),
         types.VIEW_LOST: lambda k: _START(k, _LOST()),
         types.VIEW_RESTORED: lambda k: _END(k, _LOST().model_copy(update={"value": 0.0})),
     }

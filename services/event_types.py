@@ -31,6 +31,14 @@ USE_ENDED = "vigie.occupancy.use.ended.v1"
 OCCUPANCY_FULL = "vigie.occupancy.full.v1"
 OCCUPANCY_AVAILABLE = "vigie.occupancy.available.v1"
 OCCUPANCY_CHANGED = "vigie.occupancy.changed.v1"
+MOWING_DUE = "vigie.vegetation.mowing.due.v1"
+MOWING_DONE = "vigie.vegetation.mowing.done.v1"
+PRUNING_DUE = "vigie.vegetation.pruning.due.v1"
+PRUNING_DONE = "vigie.vegetation.pruning.done.v1"
+ENCROACHMENT_STARTED = "vigie.vegetation.encroachment.started.v1"
+ENCROACHMENT_ENDED = "vigie.vegetation.encroachment.ended.v1"
+DRYNESS_STARTED = "vigie.vegetation.dryness.started.v1"
+DRYNESS_ENDED = "vigie.vegetation.dryness.ended.v1"
 VIEW_LOST = "vigie.site.view.lost.v1"
 VIEW_RESTORED = "vigie.site.view.restored.v1"
 IMAGE_QUARANTINED = "vigie.image.quarantined.v1"
@@ -153,6 +161,14 @@ DATA: Mapping[str, type[Wire]] = {
     OCCUPANCY_CHANGED: Changed,
     OCCUPANCY_FULL: Started,
     OCCUPANCY_AVAILABLE: Ended,
+    MOWING_DUE: Started,
+    MOWING_DONE: Ended,
+    PRUNING_DUE: Started,
+    PRUNING_DONE: Ended,
+    ENCROACHMENT_STARTED: Started,
+    ENCROACHMENT_ENDED: Ended,
+    DRYNESS_STARTED: Started,
+    DRYNESS_ENDED: Ended,
     VIEW_LOST: Started,
     VIEW_RESTORED: Ended,
     EVENT_WITHDRAWN: Withdrawn,

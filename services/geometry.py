@@ -112,7 +112,16 @@ class Polygon(Part):
     )
 
 
-Geometry = Annotated[Point | Polygon, Field(discriminator="type")]
+class LineString(Part):
+    """A GeoJSON LineString: two positions or more, along a road, a path or a power line."""
+
+    type: Literal["LineString"] = Field(examples=["LineString"])
+    coordinates: tuple[Position, ...] = Field(
+        min_length=2, max_length=1000, examples=[[[2.36, 48.92], [2.37, 48.93]]]
+    )
+
+
+Geometry = Annotated[Point | Polygon | LineString, Field(discriminator="type")]
 
 
 class Feature(BaseModel):

@@ -15,8 +15,9 @@ their time, judgements that in which they are told.
 | `occupancy.taken` | `ParkingSpot` | `status` |
 | `occupancy.count` in `{person}` | `CrowdFlowObserved` | `peopleCount` |
 | `occupancy.use` | `CrowdFlowObserved` | `useStatus` |
+| `vegetation.*` | `GreenspaceRecord` | `grassHeight`, `vegetationHeight`, `dryness`, … |
 | `site.view.lost` | `Camera` | `viewStatus` |
-| overflow, full, lost view: started, ended, withdrawn | `Alert` | `status`, `validFrom`, … |
+| what began, ended or was withdrawn, but for `SKIPPED` | `Alert` | `status`, `validFrom`, … |
 | whatever looked | `MLModel` | `name`, `version` |
 
 A queue of vehicles is an `OffStreetParking`, too, for the models have none; a cycle park is one for
@@ -64,6 +65,7 @@ SKIPPED = frozenset(
 """Types of events that no entity tells of."""
 
 _ONE = "C62"  # UN/CEFACT Recommendation 20: counts and ratios
+_CODES = {"m": "MTR", "cm": "CMT"}  # of the same, by UCUM unit
 
 
 class _Condition(NamedTuple):
@@ -76,12 +78,24 @@ class _Condition(NamedTuple):
 
 _OVERFLOW = _Condition("waste.overflow", "environment", "WasteContainer")
 _FULL = _Condition("occupancy.full", "traffic", "OffStreetParking")
+_MOWING = _Condition("vegetation.mowing", "environment", "GreenspaceRecord")
+_PRUNING = _Condition("vegetation.pruning", "environment", "GreenspaceRecord")
+_ENCROACHMENT = _Condition("vegetation.encroachment", "environment", "GreenspaceRecord")
+_DRYNESS = _Condition("vegetation.dryness", "environment", "GreenspaceRecord")
 _LOST = _Condition(LOST_VIEW, "security", "Camera")
 _ALERTS: Mapping[str, tuple[_Condition, str]] = {
     types.OVERFLOW_STARTED: (_OVERFLOW, "active"),
     types.OVERFLOW_ENDED: (_OVERFLOW, "ended"),
     types.OCCUPANCY_FULL: (_FULL, "active"),
     types.OCCUPANCY_AVAILABLE: (_FULL, "ended"),
+    types.MOWING_DUE: (_MOWING, "active"),
+    types.MOWING_DONE: (_MOWING, "ended"),
+    types.PRUNING_DUE: (_PRUNING, "active"),
+    types.PRUNING_DONE: (_PRUNING, "ended"),
+    types.ENCROACHMENT_STARTED: (_ENCROACHMENT, "active"),
+    types.ENCROACHMENT_ENDED: (_ENCROACHMENT, "ended"),
+    types.DRYNESS_STARTED: (_DRYNESS, "active"),
+    types.DRYNESS_ENDED: (_DRYNESS, "ended"),
     types.VIEW_LOST: (_LOST, "active"),
     types.VIEW_RESTORED: (_LOST, "ended"),
 }
@@ -94,6 +108,14 @@ _NUMBERS = {
     ("occupancy.count", "{cycle}"): ("OffStreetParking", "occupiedSpotNumber"),
     ("occupancy.count", "{person}"): ("CrowdFlowObserved", "peopleCount"),
     ("occupancy.share", "1"): ("OffStreetParking", "occupancy"),
+    ("vegetation.height", "m"): ("GreenspaceRecord", "vegetationHeight"),
+    ("vegetation.cover", "1"): ("GreenspaceRecord", "vegetationCover"),
+    ("vegetation.over", "1"): ("GreenspaceRecord", "tallShare"),
+    ("vegetation.encroachment", "m"): ("GreenspaceRecord", "encroachmentHeight"),
+    ("vegetation.vigour", "1"): ("GreenspaceRecord", "vigour"),
+    ("vegetation.dryness", "1"): ("GreenspaceRecord", "dryness"),
+    ("vegetation.grass", "cm"): ("GreenspaceRecord", "grassHeight"),
+    ("vegetation.growth", "1"): ("GreenspaceRecord", "growthIndex"),
 }
 _CROWDED = ("square", "pitch")  # kinds of assets where people are counted
 # Quantity → type, attribute, and its value where the quantity is likely, and where not.
@@ -157,7 +179,7 @@ def _property(value: Any, **more: Any) -> Entity:
 
 def _number(value: float, unit: str, **more: Any) -> Entity:
     figure = round(value) if unit.startswith("{") else value
-    return _property(figure, unitCode=_ONE, ucum=_property(unit), **more)
+    return _property(figure, unitCode=_CODES.get(unit, _ONE), ucum=_property(unit), **more)
 
 
 def _time(instant: str) -> Entity:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.canopy import CanopyNetwork
 from models.errors import BadConfiguration
 from models.heatmap import HeatNetwork
 from models.network import Network
@@ -21,7 +22,7 @@ from training.recipe import Recipe
 from training.tasks import Task
 
 
-def load_imagenet(network: Network) -> None:
+def load_imagenet(network: Network | CanopyNetwork) -> None:
     """Start the backbone from the ImageNet weights of the `efficientnet-lite0` package.
 
     The package names the tensors otherwise than timm, but in the same order.
@@ -42,7 +43,7 @@ def load_imagenet(network: Network) -> None:
     network.backbone.load_state_dict(renamed, strict=False)  # reaches are measured later
 
 
-def freeze(network: Network | HeatNetwork, stages: int) -> None:
+def freeze(network: Network | HeatNetwork | CanopyNetwork, stages: int) -> None:
     """Stop the gradients of the backbone's first `stages` stages and, where any, of its stem."""
     if not stages:
         return
@@ -52,7 +53,7 @@ def freeze(network: Network | HeatNetwork, stages: int) -> None:
             parameter.requires_grad_(requires_grad=False)
 
 
-def train_but_statistics(network: Network) -> None:
+def train_but_statistics(network: Network | CanopyNetwork) -> None:
     """Training mode, but the backbone normalises by the statistics that it has."""
     network.train()
     for module in network.backbone.modules():

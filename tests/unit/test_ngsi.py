@@ -59,6 +59,14 @@ QUANTITIES = [
     ("occupancy.share", "1", "OffStreetParking"),
     ("occupancy.taken", "1", "ParkingSpot"),
     ("occupancy.use", "1", "CrowdFlowObserved"),
+    ("vegetation.height", "m", "GreenspaceRecord"),
+    ("vegetation.cover", "1", "GreenspaceRecord"),
+    ("vegetation.over", "1", "GreenspaceRecord"),
+    ("vegetation.encroachment", "m", "GreenspaceRecord"),
+    ("vegetation.vigour", "1", "GreenspaceRecord"),
+    ("vegetation.dryness", "1", "GreenspaceRecord"),
+    ("vegetation.grass", "cm", "GreenspaceRecord"),
+    ("vegetation.growth", "1", "GreenspaceRecord"),
     ("site.view.lost", "1", "Camera"),
 ]
 

@@ -1,0 +1,161 @@
+"""What a map of heights says of a parcel, with 90 % intervals."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.features import geometry_mask
+from rasterio.transform import Affine
+
+from models.heights import HeightMap
+
+Z90 = 1.645
+"""Standard deviations on either side of a normal distribution that hold nine tenths of it."""
+
+ALIKE = 0.7
+"""Share of the cells' sigma that stays in a mean over many: `training.canopy` measures it."""
+
+_VEGETATION = 0.5  # probability from which a cell is vegetation
+_DOUBT = 0.2  # probability from which a cell may be vegetation
+_GAIN = 1.1  # by which the bands of two flights may differ without a plant having changed
+_REACHED_M2 = 4.0  # area that must be as high as what is said to stand near a line
+
+
+class Estimate(NamedTuple):
+    """A value and its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+_NOTHING = Estimate(math.nan, math.nan, math.nan)
+
+
+class Parcel(NamedTuple):
+    """What stands on a parcel.
+
+    Attributes:
+        analysed: share of its area that the map knows.
+        cover: share of that which is vegetation of any height.
+        mean: height of the vegetation in metres; the median and the 95th percentile follow.
+        median: as told.
+        p95: as told.
+        over: share of the known area where vegetation is higher than the limit.
+    """
+
+    analysed: float
+    cover: Estimate
+    mean: Estimate
+    median: Estimate
+    p95: Estimate
+    over: Estimate
+
+
+def inside(rings: Sequence[NDArray[np.floating]], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """The cells (H, W) whose middles lie in a polygon.
+
+    Args:
+        rings: outlines (N, 2) in cells, x before y, (0, 0) the corner of the first cell; the outer
+            one, then holes.
+        size_hw: of the grid.
+    """
+    closed = [np.concatenate([ring, ring[:1]]).tolist() for ring in rings]
+    polygon = {"type": "Polygon", "coordinates": closed}
+    mask = geometry_mask([polygon], size_hw, Affine.identity(), invert=True)
+    return np.asarray(mask, np.bool_)
+
+
+def near(
+    line: NDArray[np.floating], distance: float, size_hw: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """The cells (H, W) whose middles lie within a distance (in cells) of a line (N, 2) in cells."""
+    rows, columns = np.indices(size_hw, np.float32) + np.float32(0.5)
+    least = np.full(size_hw, np.inf, np.float32)
+    for (x1, y1), (x2, y2) in pairwise(line):
+        across, down = float(x2 - x1), float(y2 - y1)
+        length = max(across**2 + down**2, 1e-12)
+        along = ((columns - x1) * across + (rows - y1) * down) / length
+        along = along.clip(0, 1)
+        apart = np.hypot(columns - x1 - along * across, rows - y1 - along * down)
+        least = np.minimum(least, apart.astype(np.float32))
+    return least <= distance
+
+
+def parcel(heights: HeightMap, mask: NDArray[np.bool_], limit_m: float) -> Parcel:
+    """What stands on a parcel.
+
+    The errors of neighbouring cells are alike, so heights are taken to be off all together, by
+    `ALIKE` of their sigma.
+
+    Args:
+        heights: a map that holds the parcel.
+        mask: bool (H, W), the parcel's cells, one at least.
+        limit_m: height over which `over` counts.
+    """
+    known = heights.valid & mask
+    share = float(known.sum() / mask.sum())
+    if not known.any():
+        return Parcel(0.0, *[_NOTHING] * 5)
+    likely = heights.vegetation[known]
+    plants = likely >= _VEGETATION
+    metres, reach = heights.metres[known][plants], ALIKE * Z90 * heights.sigma[known][plants]
+    bounds = [np.maximum(metres + side * reach, 0) for side in (0, -1, 1)]
+
+    def over_all(figure: Callable[[NDArray[np.float32]], Any]) -> Estimate:
+        return Estimate(*(float(figure(part)) if len(part) else 0.0 for part in bounds))
+
+    count = len(likely)
+    # A cell that may be vegetation or not counts for both.
+    least, most = (float((likely >= sure).mean()) for sure in (1 - _DOUBT, _DOUBT))
+    return Parcel(
+        share,
+        Estimate(float(plants.mean()), least, most),
+        over_all(np.mean),
+        over_all(np.median),
+        over_all(lambda part: np.quantile(part, 0.95)),
+        over_all(lambda part: (part > limit_m).sum() / count),
+    )
+
+
+def reached(heights: HeightMap, mask: NDArray[np.bool_], cell_m2: float) -> Estimate:
+    """The height that at least four square metres of vegetation in the mask reach, in metres.
+
+    Args:
+        heights: a map.
+        mask: bool (H, W), where.
+        cell_m2: area of a cell.
+    """
+    plants = heights.valid & mask & (heights.vegetation >= _VEGETATION)
+    metres, reach = heights.metres[plants], ALIKE * Z90 * heights.sigma[plants]
+    rank = max(1, round(_REACHED_M2 / cell_m2))
+    if len(metres) < rank:
+        return Estimate(0.0, 0.0, 0.0)
+    highest = (np.sort(metres + side * reach)[-rank] for side in (0, -1, 1))
+    return Estimate(*(max(float(height), 0.0) for height in highest))
+
+
+def vigour(colours: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Estimate | None:
+    """How green plants are: NDVI (Rouse et al., 1974) with a near infrared band, else GLI.
+
+    GLI, the green leaf index (Louhaichi et al., 2001), is (2 G − R − B) / (2 G + R + B). The
+    interval is what a tenth more or less light in one band than in the others would change: more
+    two flights rarely differ by, and what is between them is no news.
+
+    Args:
+        colours: uint8 (H, W, 3 or 4) red, green, blue[, near infrared]; 0 where there is none.
+        mask: bool (H, W), the plants.
+
+    Returns:
+        The mean over the plants; None where there are none.
+    """
+    shown = mask & (colours > 0).all(-1)
+    if not shown.any():
+        return None
+    red, green, blue, *infrared = colours[shown].T.astype(np.float64)
+    bright, dim = (infrared[0], red) if infrared else (2 * green, red + blue)
+    index = [((g * bright - dim) / (g * bright + dim)).mean() for g in (1, 1 / _GAIN, _GAIN)]
+    return Estimate(*(float(value) for value in index))

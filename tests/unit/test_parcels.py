@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.ground import Ground
+from models.heights import HeightMap
+from models.parcels import ALIKE, Z90, inside, near, parcel, reached, vigour
+
+GROUND = Ground((0.5, 0, 0, 0, -0.5, 0), "EPSG:2154")
+
+
+def heights(metres, sigma=1.0, vegetation=1.0, valid=True):
+    metres = np.asarray(metres, np.float32)
+    known = np.broadcast_to(valid, metres.shape).copy()
+    full = [np.where(known, part, 0).astype(np.float32) for part in (metres, sigma, vegetation)]
+    return HeightMap(*full, known, GROUND)
+
+
+def everywhere(shape):
+    return np.ones(shape, bool)
+
+
+def test_a_polygon_holds_the_cells_whose_middles_it_holds_without_its_holes():
+    ring = np.array([[1, 1], [7, 1], [7, 5], [1, 5]], float)
+    hole = np.array([[3, 2], [5, 2], [5, 4], [3, 4]], float)
+    mask = inside([ring, hole], (8, 10))
+    expected = np.zeros((8, 10), bool)
+    expected[1:5, 1:7] = True
+    expected[2:4, 3:5] = False
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_near_a_line_is_within_a_distance_of_its_segments_not_of_what_prolongs_them():
+    mask = near(np.array([[4.5, 4.5], [10.5, 4.5]]), 2.0, (10, 20))
+    assert mask[4, 3] and mask[6, 7] and mask[4, 12]
+    assert not mask[4, 1] and not mask[7, 7] and not mask[4, 13]
+
+
+def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alike():
+    found = parcel(heights(np.full((20, 20), 6.0), sigma=2.0), everywhere((20, 20)), 5.0)
+    assert found.mean.value == found.median.value == found.p95.value == 6
+    assert found.mean.high - found.mean.value == pytest.approx(ALIKE * Z90 * 2, abs=1e-4)
+    assert found.over == (1, 0, 1)
+    assert found.cover == (1, 1, 1)
+    assert found.analysed == 1
+
+
+def test_what_was_not_analysed_is_neither_low_nor_bare():
+    valid = np.zeros((10, 10), bool)
+    valid[:3] = True
+    found = parcel(heights(np.full((10, 10), 4.0), valid=valid), everywhere((10, 10)), 2.0)
+    assert found.analysed == pytest.approx(0.3)
+    assert (found.mean.value, found.cover.value, found.over.value) == (4, 1, 1)
+    unknown = parcel(heights(np.full((4, 4), 4.0), valid=False), everywhere((4, 4)), 2.0)
+    assert unknown.analysed == 0
+    assert np.isnan(unknown.mean).all()
+
+
+def test_buildings_are_no_vegetation_however_high():
+    metres, plants = np.full((10, 10), 30.0), np.zeros((10, 10))
+    metres[:5], plants[:5] = 3.0, 1.0
+    found = parcel(heights(metres, 0.5, plants), everywhere((10, 10)), 2.0)
+    assert (found.cover.value, found.mean.value, found.over.value) == (0.5, 3, 0.5)
+    assert reached(heights(metres, 0.5, plants), everywhere((10, 10)), 0.25).value == 3
+
+
+def test_doubt_about_cover_widens_its_interval():
+    found = parcel(heights(np.full((10, 10), 3.0), 0.5, 0.6), everywhere((10, 10)), 2.0)
+    assert found.cover == (1, 0, 1)
+
+
+@given(st.floats(0.1, 5), st.integers(0, 2**32 - 1))
+def test_intervals_hold_their_values_and_grow_with_sigma(sigma, seed):
+    metres = np.random.default_rng(seed).uniform(0, 20, (12, 12))
+    mask = everywhere((12, 12))
+    narrow = parcel(heights(metres, sigma), mask, 5.0)
+    wide = parcel(heights(metres, 2 * sigma), mask, 5.0)
+    for one, other in zip(narrow[1:], wide[1:], strict=True):
+        assert one.low <= one.value <= one.high
+        assert other.low <= one.low + 1e-5
+        assert other.high >= one.high - 1e-5
+
+
+def test_four_square_metres_must_reach_a_height_that_is_said_to_stand_near():
+    metres = np.zeros((20, 20))
+    metres[:4, :4] = 7.0  # 16 cells of a quarter of a square metre
+    assert reached(heights(metres), everywhere((20, 20)), 0.25).value == 7
+    metres[0, 0] = 0
+    assert reached(heights(metres), everywhere((20, 20)), 0.25).value == 0
+    few = heights(metres, valid=np.eye(20, dtype=bool) & (np.arange(20) < 3))
+    assert reached(few, everywhere((20, 20)), 0.25) == (0, 0, 0)
+
+
+def test_vigour_is_ndvi_where_there_is_near_infrared_else_the_green_leaf_index():
+    mask = everywhere((4, 4))
+    colours = np.full((4, 4, 4), (50, 100, 50, 150), np.uint8)
+    assert vigour(colours, mask).value == pytest.approx(0.5)
+    assert vigour(colours[..., :3], mask).value == pytest.approx(100 / 300)
+    dim = (colours * 0.5).astype(np.uint8)
+    assert vigour(dim, mask).value == pytest.approx(0.5, abs=0.01)
+
+
+def test_vigour_leaves_out_what_has_no_colour_and_tells_nothing_of_nothing():
+    colours = np.full((4, 4, 3), (50, 100, 50), np.uint8)
+    colours[:2] = 0
+    assert vigour(colours, everywhere((4, 4))).value == pytest.approx(1 / 3)
+    assert vigour(colours, np.zeros((4, 4), bool)) is None

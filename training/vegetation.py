@@ -1,0 +1,198 @@
+"""What heights are learned from: pictures from straight above with LiDAR heights, or with cover."""
+
+import csv
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from models.errors import BadConfiguration
+from models.heights import GRID_M
+from training.dataset import relight
+
+COVERS = ("other", "grass", "tree")
+OTHER, GRASS, TREE = 1, 2, 4
+"""Bits of what a cell may be."""
+
+_ANY = OTHER | GRASS | TREE
+_NO_HEIGHT = 65535
+_TREE_M = 2.5  # what is lower may be a shrub or tall grass
+_COVER_GSD_M = 0.6
+_COVER_SPLITS = {"eureka": "val", "palm": "test"}  # cities; all others are for training
+_ZOOM = 0.15  # logarithm of the widest zoom: what is larger is higher too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Land:
+    """A piece of land on a grid of `GRID_M`.
+
+    Attributes:
+        pixels: uint8 (H, W, 3) RGB.
+        metres: float32 (H, W), the highest within a cell and its neighbours, as trees lean and
+            LiDAR leaves holes; NaN where unknown, or no vegetation stands there.
+        covers: uint8 (H, W), bits of what it may be; 0 beyond the picture's border.
+        region: where it lies.
+    """
+
+    pixels: NDArray[np.uint8]
+    metres: NDArray[np.float32]
+    covers: NDArray[np.uint8]
+    region: str
+
+
+def read_heights(data: Path, split: str) -> list[Land]:
+    """Land with LiDAR heights.
+
+    Args:
+        data: the folder `vegetation`.
+        split: train, val, test_inregion or test_crossregion.
+
+    Raises:
+        BadConfiguration: it is not there.
+    """
+    folder = data / "vegetation"
+    try:
+        with (folder / "height.csv").open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    except OSError as error:
+        raise BadConfiguration(
+            f"no height.csv in {folder}: name the folder that holds it"
+        ) from error
+    return [_with_heights(folder, row) for row in rows]
+
+
+def _with_heights(folder: Path, row: dict[str, str]) -> Land:
+    pixels = _picture(folder / row["rgb"])
+    with rasterio.open(folder / row["height"]) as raster:
+        raw = raster.read(1)  # uint16 cm
+    metres = np.where(raw == _NO_HEIGHT, np.nan, raw / 100).astype(np.float32)
+    if row["cls"]:
+        kinds = _labels(folder / row["cls"])
+        covers = np.full(kinds.shape, _ANY, np.uint8)
+        covers[kinds == 0] = OTHER | GRASS
+        covers[kinds == 1] = GRASS | TREE
+        covers[(kinds == 1) & (metres >= _TREE_M)] = TREE
+        covers[kinds == 2] = OTHER
+        metres[kinds > 1] = np.nan
+    else:
+        covers = np.where(metres >= _TREE_M, TREE, _ANY).astype(np.uint8)
+    covers[(pixels == 0).all(2)] = _ANY  # water has no returns, and so no colour
+    step = round(GRID_M / float(row["gsd_m"]))
+    if step > 1:
+        rows, columns = (side // step * step for side in metres.shape)
+        size = columns // step, rows // step
+        pixels = np.asarray(cv2.resize(pixels[:rows, :columns], size, interpolation=cv2.INTER_AREA))
+        blocks = metres[:rows, :columns].reshape(rows // step, step, columns // step, step)
+        metres = np.where(np.isnan(blocks), -1, blocks).max((1, 3)).astype(np.float32)
+        metres[metres < 0] = np.nan
+        covers = covers[step // 2 : rows : step, step // 2 : columns : step]
+    return Land(pixels, _highest_near(metres), covers, row["region"])
+
+
+def _highest_near(metres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The maximum over 3 × 3 cells, where the middle one is known."""
+    known = np.where(np.isnan(metres), -1, metres).astype(np.float32)
+    highest = cv2.dilate(known, np.ones((3, 3), np.uint8))
+    return np.where(np.isnan(metres), np.nan, highest).astype(np.float32)
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain pictures are welcome
+        with rasterio.open(path) as raster:
+            return np.ascontiguousarray(raster.read((1, 2, 3)).transpose(1, 2, 0))
+
+
+def _labels(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), np.uint8)
+
+
+def read_covers(data: Path, split: str) -> list[Land]:
+    """Land of which is known, in parts, whether it is grass, trees or neither; grass is low.
+
+    Raises:
+        BadConfiguration: it is not there.
+    """
+    folder = data / "vegetation" / "cover"
+    found = []
+    for path in sorted((folder / "images").glob("*.jpg")):
+        if _COVER_SPLITS.get(city := path.stem.split("_")[0], "train") != split:
+            continue
+        pixels = _picture(path)
+        labels = _labels(folder / "labels" / f"{path.stem}.png")
+        scale = _COVER_GSD_M / GRID_M
+        size = tuple(round(side * scale) for side in labels.shape[::-1])
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+        covers = np.full(labels.shape, _ANY, np.uint8)
+        for value, bits in ((0, OTHER), (1, GRASS), (2, TREE)):
+            covers[labels == value] = bits
+        metres = np.where(labels == 1, 0, np.nan).astype(np.float32)
+        found.append(Land(pixels, metres, covers, city))
+    if not found:
+        raise BadConfiguration(f"no pictures of the {split} split in {folder}")
+    return found
+
+
+def views(
+    lands: list[Land], batch: int, side: int, rng: np.random.Generator
+) -> Iterator[list[Land]]:
+    """One pass over all land in shuffled batches of views of `side` cells."""
+    order = rng.permutation(len(lands))
+    for start in range(0, len(order) - batch + 1, batch):
+        yield [view(lands[i], side, rng) for i in order[start : start + batch]]
+
+
+def view(land: Land, side: int, rng: np.random.Generator) -> Land:
+    """A part of it, larger or smaller, turned, in another light and season, coarser."""
+    zoom = float(np.exp(rng.uniform(-_ZOOM, _ZOOM)))
+    wide = round(side / zoom)
+    height, width = land.metres.shape
+    top, left = (int(rng.integers(min(0, n - wide), max(0, n - wide) + 1)) for n in (height, width))
+    shift = np.array([[zoom, 0, -left * zoom], [0, zoom, -top * zoom]], np.float64)
+
+    def cut(array: NDArray[np.generic], beyond: float, how: int) -> NDArray[np.generic]:
+        return np.asarray(
+            cv2.warpAffine(array, shift, (side, side), flags=how, borderValue=[beyond] * 3)
+        )
+
+    turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+
+    def turn(array: NDArray[np.generic]) -> NDArray[np.generic]:
+        turned = np.rot90(array, turns)
+        return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+    pixels = cut(land.pixels, 127, cv2.INTER_LINEAR).astype(np.uint8)
+    metres = cut(land.metres, np.nan, cv2.INTER_NEAREST).astype(np.float32) * zoom
+    covers = cut(land.covers, 0, cv2.INTER_NEAREST).astype(np.uint8)
+    return replace(
+        land,
+        pixels=_weathered(turn(pixels).astype(np.uint8), rng),
+        metres=turn(metres).astype(np.float32),
+        covers=turn(covers).astype(np.uint8),
+    )
+
+
+def _weathered(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another season, haze, and a camera that sees less."""
+    side = pixels.shape[0]
+    if rng.random() < 0.5:
+        return pixels
+    if rng.random() < 0.5:  # greens turn yellow, brown or blue, and colours fade
+        mix = np.eye(3) + rng.normal(0, 0.12, (3, 3))
+        mix /= mix.sum(1, keepdims=True)
+        pixels = np.clip(pixels @ mix.T, 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        haze = rng.uniform(0, 0.35)
+        pixels = (pixels * (1 - haze) + 235 * haze).astype(np.uint8)
+    if rng.random() < 0.4:
+        coarse = round(side / rng.uniform(1, 1.6))
+        small = cv2.resize(pixels, (coarse, coarse), interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(small, (side, side)), np.uint8)
+    return relight(pixels, rng)
