@@ -45,6 +45,9 @@ train-occupancy: setup ## train what counts people and vehicles, and the look of
 	$(BIN)/vigie train occupancy --data $(DATA)
 	$(BIN)/vigie train stalls --data $(DATA)
 
+train-vegetation: setup ## train what tells heights from straight above on DATA (an hour)
+	$(BIN)/vigie train vegetation --data $(DATA)
+
 docs: setup ## write again what is generated: the README's benchmark table, the events' contract
 	$(BIN)/python -m benchmarks.record
 	$(BIN)/vigie events contract docs/events
@@ -58,4 +61,4 @@ constraints: ## pin the newest versions that pyproject.toml allows
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo test test-all check bench train train-privacy train-occupancy docs golden constraints clean
+.PHONY: help setup demo test test-all check bench train train-privacy train-occupancy train-vegetation docs golden constraints clean

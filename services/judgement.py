@@ -6,7 +6,8 @@ raising a string of events; an unknown observation moves nothing, and an asset n
 long becomes unknown. Where several cameras show one asset, what one of them sees holds for a while
 beside what the others do not see.
 
-Pictures that come late or out of order are the affair of `services.record`.
+Pictures that come late or out of order are the affair of `services.record`, and those that do not
+come that of `services.silence`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,9 @@ from services.places import around
 
 LOST_VIEW = "site.view.lost"
 """Quantity and condition: whether a fixed camera no longer shows its known view."""
+
+SILENT = "silent"
+"""Reason of an observation that stands for the pictures that did not come."""
 
 
 class Condition(NamedTuple):
@@ -46,6 +50,15 @@ CONDITIONS: Mapping[str, Condition] = {
     "occupancy.band": Condition(
         "occupancy.share", types.OCCUPANCY_CHANGED, types.OCCUPANCY_CHANGED
     ),
+    "vegetation.mowing": Condition("vegetation.grass", types.MOWING_DUE, types.MOWING_DONE),
+    "vegetation.growing": Condition("vegetation.growth", types.MOWING_DUE, types.MOWING_DONE),
+    "vegetation.pruning": Condition("vegetation.over", types.PRUNING_DUE, types.PRUNING_DONE),
+    "vegetation.encroachment": Condition(
+        "vegetation.encroachment", types.ENCROACHMENT_STARTED, types.ENCROACHMENT_ENDED
+    ),
+    "vegetation.dryness": Condition(
+        "vegetation.dryness", types.DRYNESS_STARTED, types.DRYNESS_ENDED
+    ),
     LOST_VIEW: Condition(LOST_VIEW, types.VIEW_LOST, types.VIEW_RESTORED),
 }
 """Name of a condition → what it is."""
@@ -66,6 +79,8 @@ class Limits(Wire):
         stale: how long the last status holds without a known observation.
         together: how long the value that one camera saw counts beside those of others; the highest
             is judged.
+        silent: how long no observation may come before the condition is raised for that alone;
+            None where only the status becomes unknown, after `stale`.
     """
 
     enter: tuple[float, ...]
@@ -73,6 +88,12 @@ class Limits(Wire):
     dwell: timedelta
     stale: timedelta
     together: timedelta = timedelta(0)
+    silent: timedelta | None = None
+
+    @property
+    def patience(self) -> timedelta:
+        """How long no observation may come until that is told."""
+        return self.stale if self.silent is None else self.silent
 
     def level(self, value: float, current: int) -> int:
         """The level that a value asks for at the current one."""
@@ -110,6 +131,7 @@ class State(Wire):
         pending_since: first of the observations in a row that ask for a change.
         last_known_at: last observation with a value.
         cameras: what each camera saw last, as far as it still counts; "" for all other pictures.
+        silent: whether the condition was raised because nothing came.
     """
 
     status: Status = "unknown"
@@ -118,11 +140,13 @@ class State(Wire):
     pending_since: Instant | None = None
     last_known_at: Instant | None = None
     cameras: dict[str, Seen] = Field(default_factory=dict)
+    silent: bool = False
 
     def status_at(self, time: datetime, stale: timedelta) -> Status:
         """The status, unknown where it was not confirmed for longer than `stale`."""
         seen = self.last_known_at
-        return self.status if seen is not None and time - seen <= stale else "unknown"
+        holds = self.silent or (seen is not None and time - seen <= stale)
+        return self.status if holds else "unknown"
 
 
 class Change(NamedTuple):
@@ -145,9 +169,11 @@ def judge(
     """The state after one observation, and the change it settles.
 
     An observation older than the last known one leaves the state as it is, and so does a second one
-    of the same camera at the same time.
+    of the same camera at the same time. Silence is over with the first that comes.
     """
     at, camera = observation.observed_at, observation.camera or ""
+    if state.silent or observation.reason == SILENT:
+        return _silent(state, observation, condition, limits)
     last, mine = state.last_known_at, state.cameras.get(camera)
     if (last is not None and at < last) or (mine is not None and at <= mine.at):
         return state, None
@@ -177,6 +203,25 @@ def judge(
         "pending_since": None,
     }
     return state.model_copy(update=known), change
+
+
+def _silent(
+    state: State, observation: Observation, condition: Condition, limits: Limits
+) -> tuple[State, Change | None]:
+    """Silence begins, or what it had raised ends."""
+    at = observation.observed_at
+    if observation.reason != SILENT:
+        over = Change(condition.falls, observation, {"since": state.since, "until": at})
+        anew = {"status": "unknown", "level": 0, "since": None, "silent": False}
+        # What the picture shows is a new matter, which its dwell keeps from being told at once.
+        return judge(state.model_copy(update=anew), observation, condition, limits)[0], over
+    if limits.silent is None:
+        return state.model_copy(update={"status": "unknown", "pending_since": None}), None
+    if state.level:  # it was raised before, and nothing says otherwise
+        return state, None
+    since = at - limits.silent
+    raised = {"status": "raised", "level": 1, "since": since, "pending_since": None, "silent": True}
+    return state.model_copy(update=raised), Change(condition.rises, observation, {"since": since})
 
 
 def _change(

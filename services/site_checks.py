@@ -1,6 +1,6 @@
 """What the parts of a site file say about each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -14,6 +14,9 @@ from services.site_yaml import Path
 
 if TYPE_CHECKING:
     from services.sites import Site
+
+
+_SHAPES = ("Polygon", "LineString")
 
 
 def contradictions(site: "Site") -> Iterator[tuple[Path, str]]:
@@ -86,6 +89,11 @@ def _plugin_problems(asset: Asset, path: Path) -> Iterator[tuple[Path, str]]:
             (*path, "kind"),
             f"the purpose {asset.purpose} knows no such kind; {nearest(asset.kind, kinds)}",
         )
+    shape = kinds.get(asset.kind) if isinstance(kinds, Mapping) else None
+    if shape in _SHAPES and asset.geometry.type != shape:
+        yield (*path, "geometry"), f"a {asset.kind} is a {shape}, not a {asset.geometry.type}"
+    elif asset.geometry.type == "LineString" and shape != "LineString":
+        yield (*path, "geometry"), f"a {asset.kind} is no line; draw a Point or a Polygon"
     path = (*path, "limits")
     if limits is None:
         if asset.limits:

@@ -11,6 +11,7 @@ import numpy as np
 from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
+from models.detectors.vegetation import VegetationDetector
 from models.errors import BatchError
 from models.personal import PersonalData
 from models.runtime import Runtime
@@ -22,6 +23,7 @@ from serving.page import render, small, write_page
 from training import counts
 from training.counts import at_thresholds
 from training.dataset import WASTE_BAD, read_waste
+from training import canopy
 from training.evaluate import (
     Figure,
     Finder,
@@ -88,6 +90,11 @@ def evaluate_detector(
         looks = privacy.look(data, split, locate)
         thresholds = dict.fromkeys(("face", "plate"), 0.0)
         return Evaluation(privacy.figures(looks, thresholds), card, split)
+    if card.architecture.kind == "canopy":
+        detector = VegetationDetector(
+            name, folder=folder, cache=settings.cache, precision=settings.precision
+        )
+        return Evaluation(canopy.figures(data, split, detector), card, split)
     samples = read_measured(data, split) if name == "occupancy" else read_waste(data, split)
     if batch is None:
         scored = score(samples, open_redactor(settings), _finder(name, folder, settings))

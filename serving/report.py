@@ -1,5 +1,6 @@
 """The batch report: one self-contained HTML file, in French and English."""
 
+import base64
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,19 @@ _CHANGES = {
     types.STALL_FREED: ("good", "place libérée", "stall freed"),
     types.USE_STARTED: ("bad", "utilisation commencée", "use started"),
     types.USE_ENDED: ("good", "utilisation terminée", "use ended"),
+    types.MOWING_DUE: ("bad", "tonte à faire", "mowing due"),
+    types.MOWING_DONE: ("good", "tonte faite", "mowing done"),
+    types.PRUNING_DUE: ("bad", "taille à faire", "pruning due"),
+    types.PRUNING_DONE: ("good", "taille faite", "pruning done"),
+    types.ENCROACHMENT_STARTED: ("bad", "empiètement commencé", "encroachment started"),
+    types.ENCROACHMENT_ENDED: ("good", "empiètement terminé", "encroachment ended"),
+    types.DRYNESS_STARTED: ("warn", "signe de sécheresse", "sign of dryness"),
+    types.DRYNESS_ENDED: ("good", "sécheresse terminée", "dryness over"),
     types.EVENT_WITHDRAWN: ("warn", "événement retiré", "event withdrawn"),
 }
 """Type of event → how it looks, and how it is said in French and in English."""
 
-_STAGES = ("read", "decode", "redact", "detect", "measure", "write")
+_STAGES = ("read", "decode", "redact", "detect", "blend", "measure", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,15 @@ class Picture:
 
     outcome: Outcome
     jpeg: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """The map of a raster, its quick-look as base64."""
+
+    outcome: Outcome
+    png: str
     time: str
 
 
@@ -97,6 +115,7 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         quarantined=[o for o in outcomes if o.status == "quarantined"],
         covered=Counter(region.label for o in outcomes for region in o.regions),
         pictures=_pictures(outcomes, store, site),
+        maps=_maps(outcomes, store, site),
         redacted=counts["redacted"],
         courses=_courses(outcomes, events, site),
         events=Counter(event.type.removeprefix("vigie.") for event in events).most_common(),
@@ -126,7 +145,7 @@ def _change(event: Event, site: Site) -> dict[str, Any]:
 
 def _pictures(outcomes: list[Outcome], store: Store, site: Site) -> list[Picture]:
     """The pictures an operator would look at first: the dirtiest or the fullest, then the rest."""
-    shown = [o for o in outcomes if o.redacted_key is not None]
+    shown = [o for o in outcomes if str(o.redacted_key).endswith(".jpg")]
     shown.sort(key=lambda o: (-o.facts.get("dirty", 0.0), -len(o.detections)))
     if len(shown) > _GALLERY:  # two thirds from the top, one third from the other end
         shown = shown[: _GALLERY * 2 // 3] + shown[-_GALLERY // 3 :]
@@ -138,6 +157,18 @@ def _pictures(outcomes: list[Outcome], store: Store, site: Site) -> list[Picture
             continue
         pictures.append(Picture(outcome, small(data), _local(outcome.captured_at, site)))
     return pictures
+
+
+def _maps(outcomes: list[Outcome], store: Store, site: Site) -> list[Map]:
+    maps = []
+    for outcome in (o for o in outcomes if "quicklook" in o.files):
+        try:
+            data, _ = store.get("redacted", outcome.files["quicklook"])
+        except NoSuchObject:  # purged after its retention; the record stays
+            continue
+        png = base64.b64encode(data).decode()
+        maps.append(Map(outcome, png, _local(outcome.captured_at, site)))
+    return maps
 
 
 def _courses(outcomes: list[Outcome], events: list[Event], site: Site) -> list[Course]:

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from models.detectors.vegetation import Look, VegetationDetector
 from models.heights import LOW_M
 from models.parcels import ALIKE, Z90
+from training import registration
 from training.evaluate import Figure, bootstrap, resampled, told
-from training.vegetation import COVERS, Land, read_covers, read_heights
+from training.vegetation import COVERS, Land, named_heights, read_covers, read_heights
 
 BANDS_M = (LOW_M, 2.0, 5.0, 10.0)
 """Heights from which the next band begins."""
 
 _BLOCK = 128  # cells of the blocks that bootstrap draws: neighbours are not independent
 _SPLITS = {"val": ("val",), "test": ("test_inregion", "test_crossregion")}
+_MIN_CELLS = 300  # of a side: smaller pieces say too little of shifts
 _PARCELS = (10, 20, 40, 80)  # cells of the sides of squares that stand for parcels
 
 
@@ -204,3 +206,14 @@ def _covers(seen: Sequence[Seen]) -> dict[str, Figure]:
                 rights.append(float((one.look.covers.argmax(0)[here] == i).mean()))
         found[f"{name} said to be it"] = bootstrap(np.array(rights, np.float64))
     return found
+
+
+def find_shifts(data: Path, detector: VegetationDetector) -> None:
+    """Find anew by how much heights and pictures are apart, and keep it for trainings to come."""
+    fields = {}
+    for split in ("train", "val", "test_inregion"):
+        for name, land in named_heights(data, split, registered=False):
+            if min(land.metres.shape) >= _MIN_CELLS:
+                said = detector.look(land.pixels).metres
+                fields[name] = registration.field_between(said, land.metres)
+    registration.keep(fields)

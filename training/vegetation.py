@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from models.errors import BadConfiguration
 from models.heights import GRID_M
+from training import registration
 from training.dataset import relight
 
 COVERS = ("other", "grass", "tree")
@@ -22,6 +23,7 @@ OTHER, GRASS, TREE = 1, 2, 4
 
 _ANY = OTHER | GRASS | TREE
 _NO_HEIGHT = 65535
+_NO_KIND = 255
 _TREE_M = 2.5  # what is lower may be a shrub or tall grass
 _COVER_GSD_M = 0.6
 _COVER_SPLITS = {"eureka": "val", "palm": "test"}  # cities; all others are for training
@@ -46,12 +48,18 @@ class Land:
     region: str
 
 
-def read_heights(data: Path, split: str) -> list[Land]:
-    """Land with LiDAR heights.
+def read_heights(data: Path, split: str, *, registered: bool = True) -> list[Land]:
+    """Land with LiDAR heights; see `named_heights`."""
+    return [land for _, land in named_heights(data, split, registered=registered)]
+
+
+def named_heights(data: Path, split: str, *, registered: bool = True) -> list[tuple[str, Land]]:
+    """Land with LiDAR heights, and the name of the file of these.
 
     Args:
         data: the folder `vegetation`.
         split: train, val, test_inregion or test_crossregion.
+        registered: heights are moved to where the picture shows them.
 
     Raises:
         BadConfiguration: it is not there.
@@ -64,16 +72,23 @@ def read_heights(data: Path, split: str) -> list[Land]:
         raise BadConfiguration(
             f"no height.csv in {folder}: name the folder that holds it"
         ) from error
-    return [_with_heights(folder, row) for row in rows]
+    shifts = registration.kept() if registered else {}
+    named = ((Path(row["height"]).name, row) for row in rows)
+    return [(name, _with_heights(folder, row, shifts.get(name))) for name, row in named]
 
 
-def _with_heights(folder: Path, row: dict[str, str]) -> Land:
+def _with_heights(folder: Path, row: dict[str, str], shifts: registration.Field | None) -> Land:
     pixels = _picture(folder / row["rgb"])
     with rasterio.open(folder / row["height"]) as raster:
         raw = raster.read(1)  # uint16 cm
     metres = np.where(raw == _NO_HEIGHT, np.nan, raw / 100).astype(np.float32)
+    if shifts is not None:
+        metres = registration.moved(metres, shifts)
     if row["cls"]:
         kinds = _labels(folder / row["cls"])
+        if shifts is not None:
+            there = registration.moved(kinds.astype(np.float32), shifts)
+            kinds = np.nan_to_num(there, nan=_NO_KIND).astype(np.uint8)
         covers = np.full(kinds.shape, _ANY, np.uint8)
         covers[kinds == 0] = OTHER | GRASS
         covers[kinds == 1] = GRASS | TREE
@@ -182,7 +197,7 @@ def view(land: Land, side: int, rng: np.random.Generator) -> Land:
 def _weathered(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Another season, haze, and a camera that sees less."""
     side = pixels.shape[0]
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         return pixels
     if rng.random() < 0.5:  # greens turn yellow, brown or blue, and colours fade
         mix = np.eye(3) + rng.normal(0, 0.12, (3, 3))

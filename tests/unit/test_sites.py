@@ -102,7 +102,7 @@ WRONG = [
     ("id: C-042", "id: 'C 042'", 31, "assets[1].id", "a whole URN"),
     ("- id: C-041\n    purpose: waste", "- id: C-041\n    purpose: waist", 26, "assets[0].purpose",
      "does not declare this purpose; did you mean waste?"),
-    ("type: Point", "type: LineString", 28, "assets[0].geometry", "Point or Polygon"),
+    ("type: Point", "type: Circle", 28, "assets[0].geometry", "LineString"),
     ("    geometry: {type: Point, coordinates: [-3.356, 47.7289]}\n", "", 25,
      "assets[0].geometry", "missing; write e.g. geometry:"),
     ("[3, 49], [2, 48]]", "[3, 49], [2, 47]]", 34, "assets[1].geometry.coordinates[0]",
@@ -146,7 +146,8 @@ def test_examples_load(path):
     site = load_site(path)
     assert site.cameras
     for asset in site.assets:
-        assert asset.views and asset.geometry
+        assert asset.geometry
+        assert asset.views or site.surveys
     assert site.purposes
 
 

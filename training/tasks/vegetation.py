@@ -35,7 +35,8 @@ DATA = (
     "Californian cities with trees and grass (CC BY 4.0)"
 )
 _LOW_WEIGHT = 0.3  # of cells under `LOW_M`, which are most
-_BLOCK = 16  # cells that lean one way
+_BLOCK = 32  # cells that lean one way
+_LEANS = (-4, -2, 0, 2, 4)  # cells by which they may
 _PARTS = {"height": 0.25, "spread": 0.1, "cover": 0.5}
 
 
@@ -108,10 +109,10 @@ def losses(output: Canopy, metres: Tensor, covers: Tensor) -> dict[str, Tensor]:
     known = metres.isfinite()
     truth = metres.nan_to_num(0)
     weight = known * torch.where(truth >= LOW_M, 1.0, _LOW_WEIGHT)
-    # Trees lean and pictures are placed a little off: each block may be shifted by one cell.
+    # Tall trees lean more than small ones: each block may be shifted.
     shifted = []
-    for rows in (-1, 0, 1):
-        for columns in (-1, 0, 1):
+    for rows in _LEANS:
+        for columns in _LEANS:
             there = torch.roll(truth, (rows, columns), (2, 3))
             weights = torch.roll(weight, (rows, columns), (2, 3))
             apart = fn.avg_pool2d((output.metres - there).abs() * weights, _BLOCK)

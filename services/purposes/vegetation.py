@@ -1,0 +1,275 @@
+"""Vegetation: how high it stands, what needs mowing, pruning or water, what grows into the way.
+
+From straight above heights come from maps (`services.survey_map`), never from one picture; a fixed
+camera sees grass. Each asset says by its `kind` what is measured there:
+
+- `parcel`, a polygon, from maps: `vegetation.height`, the mean height of its vegetation in metres;
+  what is under half a metre is only told as a range. Its detail holds median and 95th percentile
+  with their intervals. `vegetation.cover`, the share of it that is vegetation; `vegetation.over`,
+  the share of it that is higher than the asset's limit `height_m`; `vegetation.vigour`, NDVI where
+  the survey has a near infrared band, else the green leaf index; and `vegetation.dryness`, by how
+  much that has fallen below the best of the same parcel's last `_SEASON`, a hint and no more.
+- `clearance`, a line such as a road, a path or a power line, from maps: `vegetation.encroachment`,
+  the height in metres that four square metres of vegetation within `distance_m` of it reach.
+- `gauge`, an outline in a camera's view around a printed stake: `vegetation.grass` in centimetres.
+- `lawn`, an outline in a camera's view: `vegetation.growth` since it was mown as on the camera's
+  references; an index without a unit, about 1 where it is clearly grown, never centimetres.
+
+Unknown where too little was analysed, or the view is dark or lost: never "low".
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.gauge import read_gauge
+from models.heights import GRID_M, LOW_M
+from models.parcels import Estimate, inside, near, parcel, reached, vigour
+from services import judgement as judge
+from services.events import Observation
+from services.sites import Asset
+from services.survey_map import SurveyMap
+from services.view import View
+from services.visibility import dark
+
+DETECTORS = ("vegetation",)
+KINDS: Mapping[str, str] = {
+    "parcel": "Polygon",
+    "clearance": "LineString",
+    "gauge": "",
+    "lawn": "",
+}
+"""Kind of asset → the GeoJSON type of its geometry; any where only a camera sees it."""
+
+_ANALYSED = 0.5  # share of a parcel that must be known
+_SEASON = timedelta(days=120)
+
+
+class Limits(BaseModel):
+    """Limits an asset may set.
+
+    Attributes:
+        height_m: height over which vegetation of a parcel is to be pruned.
+        prune: share of the parcel so high from which pruning is due.
+        pruned: share under which it is done.
+        distance_m: on either side of a line, within which it shall be clear.
+        encroached_m: height from which vegetation grows into the way.
+        cleared_m: height under which it does so no longer.
+        mow_cm: height of grass at a gauge from which mowing is due.
+        mown_cm: height under which it is done.
+        grown: growth index of a lawn from which mowing is due.
+        cut: growth index under which it is done.
+        dry: fall of vigour from which a parcel may want water.
+        watered: fall under which it does so no longer.
+        dwell_hours: how long a value that a camera sees must stay past a limit.
+        stale_days: how long a status holds without a new observation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height_m: float = Field(default=2.0, ge=LOW_M, le=60)
+    prune: float = Field(default=0.2, gt=0, le=1)
+    pruned: float = Field(default=0.1, ge=0, le=1)
+    distance_m: float = Field(default=2.0, gt=0, le=100)
+    encroached_m: float = Field(default=2.0, ge=LOW_M, le=60)
+    cleared_m: float = Field(default=1.0, ge=0, le=60)
+    mow_cm: float = Field(default=12, gt=0, le=200)
+    mown_cm: float = Field(default=8, ge=0, le=200)
+    grown: float = Field(default=1.0, gt=0, le=10)
+    cut: float = Field(default=0.5, ge=0, le=10)
+    dry: float = Field(default=0.3, gt=0, le=1)
+    watered: float = Field(default=0.15, ge=0, le=1)
+    dwell_hours: float = Field(default=6, ge=0)
+    stale_days: float = Field(default=400, gt=0)
+
+    @model_validator(mode="after")
+    def _gaps(self) -> Self:
+        for enter, leave in _PAIRS.values():
+            if getattr(self, leave) > getattr(self, enter):
+                raise ValueError(f"{leave} must not be above {enter}")
+        return self
+
+
+_PAIRS = {
+    "vegetation.pruning": ("prune", "pruned"),
+    "vegetation.encroachment": ("encroached_m", "cleared_m"),
+    "vegetation.mowing": ("mow_cm", "mown_cm"),
+    "vegetation.growing": ("grown", "cut"),
+    "vegetation.dryness": ("dry", "watered"),
+}
+"""Condition → the limits at which it begins and ends."""
+
+_SEEN_BY_CAMERAS = ("vegetation.mowing", "vegetation.growing")
+
+
+def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
+    """Condition → how it is judged, for an asset with these limits."""
+    own = Limits.model_validate(limits)
+    return {
+        name: judge.Limits(
+            enter=(getattr(own, enter),),
+            leave=(getattr(own, leave),),
+            # A survey is flown once in months: nothing confirms it within hours.
+            dwell=timedelta(hours=own.dwell_hours if name in _SEEN_BY_CAMERAS else 0),
+            stale=timedelta(days=own.stale_days),
+        )
+        for name, (enter, leave) in _PAIRS.items()
+    }
+
+
+def measure(view: View) -> list[Observation]:
+    """What a fixed camera sees of grass. Pictures from above are measured as maps."""
+    if view.camera is None:
+        return []
+    seen = []
+    for asset, outline in view.assets("vegetation"):
+        if asset.kind == "gauge":
+            seen.append(_grass(view, asset, outline))
+        elif asset.kind == "lawn":
+            seen.append(_growth(view, asset, outline))
+    return seen
+
+
+def _grass(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observation:
+    reading = None if view.unseen else read_gauge(view.frame.pixels, outline)
+    return view.observe(
+        asset.id,
+        "vegetation.grass",
+        outline,
+        "vegetation",
+        value=reading.height_cm if reading else None,
+        unit="cm",
+        low=reading.low_cm if reading else None,
+        high=reading.high_cm if reading else None,
+        reason=reading.reason if reading else view.unseen,
+        confidence=reading.confidence if reading and reading.height_cm is not None else None,
+    )
+
+
+def _growth(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observation:
+    reason = view.unseen or dark(view.frame.pixels, outline)
+    return view.observe(asset.id, "vegetation.growth", outline, "vegetation", reason=reason)
+
+
+def survey(of: SurveyMap) -> list[Observation]:
+    """What a map says of parcels and of lines that shall be clear."""
+    seen = []
+    for asset, rings in of.assets("vegetation"):
+        limits = Limits.model_validate(asset.limits)
+        if asset.kind == "parcel":
+            seen += _parcel(of, asset, rings, limits)
+        elif asset.kind == "clearance":
+            seen.append(_clearance(of, asset, rings[0], limits))
+    return seen
+
+
+_Rings = Sequence[NDArray[np.float64]]
+
+
+def _parcel(of: SurveyMap, asset: Asset, rings: _Rings, limits: Limits) -> list[Observation]:
+    window = of.window(rings)
+    corner = (window.column, window.row)
+    heights = of.heights(window)
+    mask = inside([ring - corner for ring in rings], heights.valid.shape)
+    found = parcel(heights, mask, limits.height_m)
+    polygon = np.asarray(rings[0], np.float32)
+    reason = "not_analysed" if found.analysed < _ANALYSED else None
+
+    def told(quantity: str, figure: Estimate, unit: str = "1", **more: float) -> Observation:
+        return of.observe(
+            asset.id,
+            quantity,
+            polygon,
+            "vegetation",
+            value=None if reason else figure.value,
+            unit=unit,
+            low=None if reason else figure.low,
+            high=None if reason else figure.high,
+            reason=reason,
+            detail=more,
+        )
+
+    cover = told("vegetation.cover", found.cover, analysed=found.analysed)
+    over = told("vegetation.over", found.over, height_m=limits.height_m)
+    if reason is None and found.mean.value < LOW_M:
+        height = of.observe(
+            asset.id,
+            "vegetation.height",
+            polygon,
+            "vegetation",
+            unit="m",
+            low=0,
+            high=max(LOW_M, found.mean.high),
+            reason="low",
+        )
+    else:
+        spread = {} if reason else _named("median", found.median) | _named("p95", found.p95)
+        height = told("vegetation.height", found.mean, "m", **spread)
+    observations = [height, cover, over]
+    known = heights.valid & mask & (heights.vegetation >= 0.5)
+    index = None if reason else vigour(of.colours(window), known)
+    if index is not None:
+        observations += _water(of, asset, polygon, index)
+    return observations
+
+
+def _named(name: str, figure: Estimate) -> dict[str, float]:
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+
+
+def _water(
+    of: SurveyMap, asset: Asset, polygon: NDArray[np.float32], index: Estimate
+) -> list[Observation]:
+    """How green a parcel is, and how much less so than at its best of the season."""
+    at = of.origin.observed_at
+    name = {"near_infrared": float(of.infrared)}
+    vigorous = of.observe(
+        asset.id,
+        "vegetation.vigour",
+        polygon,
+        "vegetation",
+        value=index.value,
+        low=index.low,
+        high=index.high,
+        detail=name,
+    )
+    before = [
+        one.value
+        for one in of.past(asset.id, "vegetation.vigour")
+        if one.value is not None and at - _SEASON <= one.observed_at < at
+        # The two indices cannot be compared.
+        if one.detail == vigorous.detail
+    ]
+    best = max(before, default=0)
+    if best <= 0:
+        return [vigorous]
+    fall = min(max(1 - index.value / best, 0), 1)
+    dry = of.observe(asset.id, "vegetation.dryness", polygon, "vegetation", value=fall)
+    return [vigorous, dry]
+
+
+def _clearance(
+    of: SurveyMap, asset: Asset, line: NDArray[np.float64], limits: Limits
+) -> Observation:
+    window = of.window([line], limits.distance_m)
+    heights = of.heights(window)
+    mask = near(line - (window.column, window.row), limits.distance_m / GRID_M, heights.valid.shape)
+    analysed = float((heights.valid & mask).sum() / max(int(mask.sum()), 1))
+    figure = reached(heights, mask, GRID_M**2)
+    known = analysed >= _ANALYSED
+    return of.observe(
+        asset.id,
+        "vegetation.encroachment",
+        np.asarray(line, np.float32),
+        "vegetation",
+        unit="m",
+        value=figure.value if known else None,
+        low=figure.low if known else None,
+        high=figure.high if known else None,
+        reason=None if known else "not_analysed",
+        detail={"analysed": analysed},
+    )

@@ -1,0 +1,230 @@
+"""What maps and cameras say of parcels, lines to keep clear, lawns and gauges."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from models.ground import Ground
+from models.heights import GRID_M, HeightMap
+from models.raster import Window
+from services.events import Observation
+from services.judgement import CONDITIONS, State, judge
+from services.observing import Observing, Origin
+from services.purposes import vegetation
+from services.sites import parse_site
+from services.view import rings_from_above
+
+SIZE = 120
+GROUND = Ground((GRID_M, 0, 652_000, 0, -GRID_M, 6_862_000), "EPSG:2154")
+AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
+
+
+def corner(column, row):
+    longitude, latitude = GROUND.lon_lat(np.array([[column, row]], float))[0]
+    return f"[{longitude:.8f}, {latitude:.8f}]"
+
+
+def ring(left, top, right, bottom):
+    points = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    return "[[" + ", ".join(corner(*point) for point in points) + "]]"
+
+
+SITE = f"""
+territory: villeneuve
+site: stade
+name: Stade
+time_zone: Europe/Paris
+purposes:
+  vegetation:
+    legal_basis: public_task
+    retention_days: {{images: 30, events: 1095}}
+    notice: https://www.example.org/
+surveys:
+  - {{id: ortho, key_prefix: ortho/}}
+assets:
+  - id: talus
+    purpose: vegetation
+    kind: parcel
+    geometry: {{type: Polygon, coordinates: {ring(10, 10, 50, 50)}}}
+    limits: {{height_m: 3}}
+  - id: allee
+    purpose: vegetation
+    kind: clearance
+    geometry: {{type: LineString, coordinates: [{corner(70, 12)}, {corner(70, 105)}]}}
+    limits: {{distance_m: 3}}
+  - id: ailleurs
+    purpose: vegetation
+    kind: parcel
+    geometry: {{type: Polygon, coordinates: {ring(5000, 10, 5050, 50)}}}
+"""
+
+
+class Map(Observing):
+    """A map in memory."""
+
+    def __init__(self, metres, colours=None, valid=True, vegetation=1.0, past=(), at=AT):
+        site = parse_site(SITE, "s.yaml")
+        models = {"vegetation": "vegetation@1"}
+        self._origin = Origin(
+            site, None, "w" * 32, at, "key", "ortho/a.heights.tif", "0" * 64, "none@0", models
+        )
+        known = np.broadcast_to(np.asarray(valid), (SIZE, SIZE)).copy()
+        parts = (metres, 1.0, vegetation)
+        full = [np.where(known, part, 0).astype(np.float32) for part in parts]
+        self._map = HeightMap(*full, known, GROUND)
+        self._colours = np.full((SIZE, SIZE, 3), (80, 120, 60), np.uint8)
+        if colours is not None:
+            self._colours = np.full((SIZE, SIZE, len(colours)), colours, np.uint8)
+        self.infrared = self._colours.shape[2] == 4
+        self._past = past
+
+    @property
+    def origin(self):
+        return self._origin
+
+    def assets(self, purpose):
+        shown = []
+        for asset in self.origin.site.assets:
+            rings = rings_from_above(asset, GROUND, GRID_M)
+            if rings[0].min() < SIZE and rings[0].max() < 10 * SIZE:
+                shown.append((asset, rings))
+        return shown
+
+    def window(self, rings, margin_m=0.0):
+        points, margin = np.concatenate(rings), margin_m / GRID_M
+        low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin)
+        return Window(*low.astype(int).tolist(), *(high - low).astype(int).tolist())
+
+    def _cut(self, array, window):
+        rows = slice(window.row, window.row + window.height)
+        return array[rows, window.column : window.column + window.width]
+
+    def heights(self, window):
+        told = self._map
+        parts = (told.metres, told.sigma, told.vegetation, told.valid)
+        return HeightMap(*(self._cut(part, window) for part in parts), GROUND)
+
+    def colours(self, window):
+        return self._cut(self._colours, window)
+
+    def past(self, asset, quantity):
+        return [o for o in self._past if (o.asset, o.quantity) == (asset, quantity)]
+
+
+def told(of, asset="talus"):
+    seen = vegetation.survey(of)
+    return {o.quantity: o for o in seen if o.asset.endswith(asset)}
+
+
+def ground():
+    return np.zeros((SIZE, SIZE))
+
+
+def test_a_parcel_tells_height_cover_and_what_is_higher_than_its_limit():
+    metres = ground()
+    metres[10:30, 10:50] = 6.0
+    seen = told(Map(metres))
+    assert seen["vegetation.over"].value == pytest.approx(0.5, abs=0.03)
+    assert seen["vegetation.cover"].value == 1
+    height = seen["vegetation.height"]
+    assert height.value == pytest.approx(3, abs=0.2)
+    assert height.unit == "m"
+    assert height.low < height.value < height.high
+    assert height.detail["p95"] == pytest.approx(6, abs=0.01)
+    assert height.evidence.key == "ortho/a.heights.tif"
+
+
+def test_low_vegetation_is_told_as_a_range_not_as_a_number():
+    height = told(Map(ground() + 0.2))["vegetation.height"]
+    assert (height.value, height.low, height.reason) == (None, 0, "low")
+    assert height.high >= 0.5
+
+
+def test_what_was_not_analysed_is_unknown_never_low():
+    valid = np.ones((SIZE, SIZE), bool)
+    valid[10:40, 10:50] = False
+    seen = told(Map(ground(), valid=valid))
+    for quantity in ("vegetation.height", "vegetation.cover", "vegetation.over"):
+        assert seen[quantity].value is None
+        assert seen[quantity].high is None
+        assert seen[quantity].reason == "not_analysed"
+    assert "vegetation.vigour" not in seen
+    nothing = told(Map(ground(), valid=False), "allee")
+    assert nothing["vegetation.encroachment"].reason == "not_analysed"
+
+
+def test_a_parcel_beyond_the_map_is_not_told():
+    assert not told(Map(ground()), "ailleurs")
+
+
+def test_what_grows_within_the_distance_of_a_line_encroaches_what_stands_beyond_does_not():
+    metres = ground()
+    metres[40:50, 80:90] = 9.0  # five metres from the line
+    clear = told(Map(metres), "allee")["vegetation.encroachment"]
+    assert clear.value == 0
+    metres[40:50, 72:76] = 5.0
+    grown = told(Map(metres), "allee")["vegetation.encroachment"]
+    assert (grown.value, grown.unit) == (5, "m")
+    assert grown.low < 5 < grown.high
+
+
+def test_vigour_is_told_with_the_index_it_is_by():
+    green = told(Map(ground()))["vegetation.vigour"]
+    assert green.detail["near_infrared"] == 0
+    infrared = told(Map(ground(), (50, 80, 50, 150)))["vegetation.vigour"]
+    assert infrared.value == pytest.approx(0.5)
+    assert infrared.detail["near_infrared"] == 1
+
+
+def vigour(value, days, infrared=0.0):
+    one = told(Map(ground(), at=AT - timedelta(days=days)))["vegetation.vigour"]
+    return one.model_copy(update={"value": value, "detail": {"near_infrared": infrared}})
+
+
+def test_dryness_is_the_fall_below_the_best_of_the_season_by_the_same_index():
+    now = told(Map(ground()))["vegetation.vigour"].value
+    assert "vegetation.dryness" not in told(Map(ground()))
+    past = [
+        vigour(2 * now, 30),
+        vigour(now, 5),
+        vigour(9 * now, 200),  # last year's
+        vigour(9 * now, 3, infrared=1.0),
+        vigour(9 * now, -5),  # younger, but came before
+    ]
+    dry = told(Map(ground(), past=past))["vegetation.dryness"]
+    assert dry.value == pytest.approx(0.5, abs=1e-3)
+    greener = told(Map(ground(), past=[vigour(now / 2, 9)]))["vegetation.dryness"]
+    assert greener.value == 0
+
+
+def observation(quantity, value, day):
+    one: Observation = told(Map(ground()))["vegetation.over"]
+    at = AT + timedelta(days=day)
+    return one.model_copy(update={"quantity": quantity, "value": value, "observed_at": at})
+
+
+@pytest.mark.parametrize(
+    ("condition", "high", "between", "low"),
+    [
+        ("vegetation.mowing", 14, 10, 5),
+        ("vegetation.growing", 1.2, 0.7, 0.1),
+        ("vegetation.pruning", 0.4, 0.15, 0.02),
+        ("vegetation.encroachment", 3.0, 1.5, 0.2),
+        ("vegetation.dryness", 0.5, 0.2, 0.0),
+    ],
+)
+def test_conditions_begin_once_hold_between_the_limits_and_end_once(condition, high, between, low):
+    limits = vegetation.judgement({})[condition]
+    state, events = State(), []
+    course = [low, high, high, between, high, between, low, low, between]
+    for day, value in enumerate(course):
+        seen = observation(CONDITIONS[condition].quantity, value, day)
+        state, change = judge(state, seen, CONDITIONS[condition], limits)
+        events += [change.kind] if change else []
+    assert events == [CONDITIONS[condition].rises, CONDITIONS[condition].falls]
+
+
+def test_limits_in_the_wrong_order_are_refused():
+    with pytest.raises(ValueError, match="mown_cm must not be above mow_cm"):
+        vegetation.judgement({"mow_cm": 5, "mown_cm": 8})
