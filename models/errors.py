@@ -6,7 +6,8 @@
     ├── Reasoned              one image goes no further
     │   ├── BadImage          the picture is damaged, hostile or not a picture      quarantine
     │   ├── RedactionFailed   personal data could not be covered with certainty     quarantine
-    │   └── BadAnswer         what a network says of an image cannot be trusted     quarantine
+    │   ├── BadAnswer         what a network says of an image cannot be trusted     quarantine
+    │   └── BadSurface        a surface model or point cloud does not fit its image quarantine
     ├── BadWeights            a weights file is missing, foreign or damaged         stop
     ├── UnknownPlugin         a configuration names a plug-in that does not exist   stop
     ├── BadConfiguration      a setting or a command's argument is wrong            stop
@@ -63,6 +64,13 @@ class RedactionFailed(Reasoned):
 
 class BadAnswer(Reasoned):
     """What a network says of an image cannot be trusted (`not_finite`, `too_many_found`)."""
+
+
+class BadSurface(Reasoned):
+    """Heights cannot be taken from a surface model or point cloud.
+
+    `unreadable`, `no_crs`, `units`, `vertical_datum`, `no_overlap`, `mixed_classes` or `mismatch`.
+    """
 
 
 class BadWeights(VigieError):

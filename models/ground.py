@@ -43,14 +43,28 @@ class Ground:
         inverse = np.linalg.inv(np.array([[a, d], [b, e]], np.float64))
         return np.asarray((points - [c, f]) @ inverse, np.float64)
 
-    def gsd_m(self, size_hw: tuple[int, int]) -> float:
-        """Ground sampling distance in the middle of a picture: metres of ground that a px shows."""
+    def px_m(self, size_hw: tuple[int, int]) -> tuple[float, float]:
+        """Metres of ground that a px in the middle of a picture spans along its row and column."""
         x, y = size_hw[1] / 2, size_hw[0] / 2
         places = self.lon_lat(np.array([[x, y], [x + 1, y], [x, y + 1]]))
         # A degree on the sphere; 0.4 % off at worst, which a detector does not see.
         metres = np.array([math.cos(math.radians(places[0, 1])), 1.0]) * 111_320
         across, down = (places[1:] - places[0]) * metres
-        return float(np.sqrt(np.linalg.norm(across) * np.linalg.norm(down)))
+        return float(np.linalg.norm(across)), float(np.linalg.norm(down))
+
+    def gsd_m(self, size_hw: tuple[int, int]) -> float:
+        """Ground sampling distance in the middle of a picture: metres of ground that a px shows."""
+        across, down = self.px_m(size_hw)
+        return math.sqrt(across * down)
+
+    def part(self, left: float, top: float, across: float, down: float) -> "Ground":
+        """Where a part lies whose upper left corner is px (left, top).
+
+        Its own px are `across` and `down` of these px wide and high.
+        """
+        a, b, c, d, e, f = self.affine
+        x, y = a * left + b * top + c, d * left + e * top + f
+        return Ground((a * across, b * down, x, d * across, e * down, y), self.crs)
 
 
 @cache

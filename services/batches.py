@@ -4,14 +4,11 @@ The batch's id is derived from its manifest: submitting the same images for the 
 and purposes again gives the same batch.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from functools import cache
+from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,54 +16,18 @@ from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExis
 from services.catalog import Catalog, Ledger
 from services.event_types import completed, quarantined, recorded
 from services.events import Event, Wire
-from services.judgement import (
-    CONDITIONS,
-    FOUND,
-    LOST_VIEW,
-    VIEW_LIMITS,
-    Limits,
-    State,
-    found,
-)
+from services.items import Item
+from services.judgement import FOUND, State, found
+from services.judging import judged_again
+from services.manifest import Manifest
 from services.opening import purposes_of
 from services.outcome import Outcome
-from services.pipeline import Item
-from services.record import Record, judge_again
+from services.record import Record
 from services.references import References
 from services.sites import Site
 from services.storage import Store
-from services.view import urn
-
-
-class Manifest(Wire):
-    """What a batch is.
-
-    Attributes:
-        site: the site file's content, so that a batch never changes with the file.
-        purposes: what is asked of the images.
-        models: `name@digest` of all that may judge them; a resumed batch never mixes two.
-        items: the images, by key.
-    """
-
-    site: dict[str, Any]
-    purposes: tuple[str, ...]
-    models: tuple[str, ...]
-    items: tuple[Item, ...]
-
-    @property
-    def batch(self) -> str:
-        """The batch's id: 12 hex digits of the manifest's sha256."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
-
-    def read_site(self) -> Site:
-        """The site as it was when the batch was submitted."""
-        return Site.model_validate(self.site)
-
-    @property
-    def shards(self) -> list[tuple[Item, ...]]:
-        """The items in deterministic groups, the unit of commit: small ones for small batches."""
-        size = 8 if len(self.items) <= 256 else 32
-        return [self.items[i : i + size] for i in range(0, len(self.items), size)]
+from services.survey_map import Surveying
+from services.tiles import LIMITS, split
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -90,7 +51,8 @@ def upload(
 ) -> list[str]:
     """Put every file below `folder` into the inbox under its relative path; gives the keys.
 
-    A file that is there already is not sent again. Hidden files are left out.
+    A file that is there already is not sent again; one that is too large for a picture counts as
+    there where its size is. Hidden files are left out.
 
     Raises:
         BadConfiguration: no such folder, nothing in it, or a key that holds other content.
@@ -101,18 +63,29 @@ def upload(
     keys = []
     for number, path in enumerate(files, 1):
         key = prefix + path.relative_to(folder).as_posix()
-        data = path.read_bytes()
-        kind = guess_type(path.name)[0] or "application/octet-stream"
-        try:
-            store.put("inbox", key, data, kind, only_if_absent=True)
-        except ObjectExists as error:
-            if store.get("inbox", key)[0] != data:
-                raise BadConfiguration(
-                    f"the inbox holds another picture under {key}: choose another --prefix"
-                ) from error
+        if not _put(store, key, path):
+            raise BadConfiguration(
+                f"the inbox holds another picture under {key}: choose another --prefix"
+            )
         keys.append(key)
         progress(number, len(files))
     return keys
+
+
+def _put(store: Store, key: str, path: Path) -> bool:
+    """Whether the inbox holds this file under its key now."""
+    kind = guess_type(path.name)[0] or "application/octet-stream"
+    if (size_bytes := path.stat().st_size) > LIMITS.max_bytes:  # a raster, if anything
+        with suppress(NoSuchObject):
+            return store.head("inbox", key).size_bytes == size_bytes
+        store.put_file("inbox", key, path, kind)
+        return True
+    data = path.read_bytes()
+    try:
+        store.put("inbox", key, data, kind, only_if_absent=True)
+    except ObjectExists:
+        return store.get("inbox", key)[0] == data
+    return True
 
 
 def submit(
@@ -140,9 +113,9 @@ def submit(
         BadConfiguration: a camera's reference is not in the store.
         BatchError: no images.
     """
-    purposes_of(site, purposes)
+    mapped = any(isinstance(one, Surveying) for one in purposes_of(site, purposes).values())
     References(store, site).check()
-    listed = {info.key: info.etag for info in store.list("inbox", prefix)}
+    listed = {info.key: info for info in store.list("inbox", prefix)}
     chosen = sorted(listed if keys is None else keys)
     if missing := [key for key in chosen if key not in listed]:
         raise BatchError(f"{len(missing)} keys are not in the inbox, the first {missing[0]!r}")
@@ -152,13 +125,18 @@ def submit(
         site=site.model_dump(mode="json"),
         purposes=tuple(sorted(purposes)),
         models=tuple(models),
-        items=tuple(Item(key=key, etag=listed[key]) for key in chosen),
+        items=tuple(
+            part
+            for info in (listed[key] for key in chosen)
+            for item in [Item(key=info.key, etag=info.etag)]
+            for part in split(store, site, item, info.size_bytes, mapped)
+        ),
     )
     data = manifest.model_dump_json().encode()
     with suppress(ObjectExists):  # submitted before: its content is its name
         store.put("batches", _path(manifest.batch), data, "application/json", only_if_absent=True)
     body = {"purposes": list(manifest.purposes), "models": list(models), "site": site.name}
-    catalog.add_batch(manifest.batch, site.source, len(chosen), body)
+    catalog.add_batch(manifest.batch, site.source, len(manifest.items), body)
     return manifest.batch, manifest
 
 
@@ -249,22 +227,36 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
             state = State(status="raised", level=1, since=event.time, last_known_at=event.time)
             ledger.keep(event.subject, event.data["quantity"], Record(state=state))
             events.append(event)
-        lateness = timedelta(hours=site.lateness_hours)
-        observed = cache(ledger.observations)  # several conditions judge one quantity
         touched = {(o.asset, o.quantity) for o in seen}
-        for asset, condition, limits in _judged(site, manifest.purposes):
-            quantity = CONDITIONS[condition].quantity
-            if (asset, quantity) in touched:
-                before = ledger.record(asset, condition)
-                history = observed(asset, quantity, before.horizon)
-                record, told = judge_again(
-                    before, history, condition, limits, lateness, site.source
-                )
-                ledger.keep(asset, condition, record)
-                events += told
+        events += judged_again(
+            ledger, site, manifest.purposes, lambda asset, quantity, _: (asset, quantity) in touched
+        )
         return [*events, completed(batch, counts, last, site.source)]
 
     return catalog.judge(batch, judging)
+
+
+def look_for_silence(store: Store, catalog: Catalog, now: datetime) -> int:
+    """Tell of views and assets of which nothing came for too long; gives how many events are new.
+
+    Sites are taken as they were when the last of their finished batches was submitted.
+
+    Raises:
+        BatchError: there is no manifest of such a batch.
+    """
+    last = {row.source: row.batch for row in reversed(catalog.batches()) if row.finished}
+    fresh = 0
+    for batch in last.values():
+        site = read_manifest(store, batch).read_site()
+
+        def judging(ledger: Ledger, site: Site = site) -> list[Event]:
+            def overdue(_: str, __: str, record: Record) -> bool:
+                return record.due is not None and record.due < now
+
+            return list(judged_again(ledger, site, tuple(site.purposes), overdue, now))
+
+        fresh += catalog.judge(batch, judging)
+    return fresh
 
 
 def _facts(outcomes: Sequence[Outcome], site: Site) -> Iterator[Event]:
@@ -276,13 +268,3 @@ def _facts(outcomes: Sequence[Outcome], site: Site) -> Iterator[Event]:
         if outcome.reason is not None:
             at, why = outcome.captured_at, outcome.reason
             yield quarantined(outcome.work, outcome.key, why, at, site.source)
-
-
-def _judged(site: Site, purposes: Sequence[str]) -> Iterator[tuple[str, str, Limits]]:
-    """What is judged at a site: asset or view (URN), condition, and its limits."""
-    for name, purpose in purposes_of(site, purposes).items():
-        for asset in (a for a in site.assets if a.purpose == name):
-            for condition, limits in purpose.judgement(asset.limits).items():
-                yield asset.id, condition, limits
-    for camera in (c for c in site.cameras if c.references):
-        yield urn(site, f"view:{camera.id}"), LOST_VIEW, VIEW_LIMITS

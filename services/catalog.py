@@ -171,6 +171,11 @@ class Catalog:
         done = self.done(works)
         return [done[work] for work in works]
 
+    def observations(self, asset: str, quantity: str) -> list[Observation]:
+        """All that any batch observed of an asset, in the order of arrival."""
+        with self._database.transaction() as session:
+            return Ledger(session).observations(asset, quantity, None)
+
     def counts(self, batch: str) -> Counter[str]:
         """Images of a batch by status."""
         query = select(ImageRow.status, func.count()).where(ImageRow.batch == batch)

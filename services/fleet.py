@@ -17,34 +17,20 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import BatchError, VigieError
-from services import batches
+from services import batches, maps
 from services.audit import Witness
-from services.batches import Manifest
 from services.catalog import Catalog
+from services.items import Item
+from services.manifest import Manifest, Shard
 from services.opening import open_line
 from services.outcome import Outcome
-from services.pipeline import Item, Line
+from services.pipeline import Line
 from services.settings import Settings
 from services.sites import Site
 from services.storage import Store
 
 _IN_FLIGHT = 2  # shards per worker: one running, one ready
 _OBJECT_STORE_BYTES = 200 * 1024**2  # only keys and outcomes travel
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A group of images and how it is to be run.
-
-    Attributes:
-        number: its place in the manifest.
-        items: its images.
-        suspect: it was running when a worker died, so it runs alone.
-    """
-
-    number: int
-    items: tuple[Item, ...]
-    suspect: bool = False
 
 
 class _Worker:
@@ -193,7 +179,7 @@ class _Books:
         done |= {outcome.key: outcome for outcome in outcomes}
         items = self.shards[number].items
         if len(done) == len(items):
-            batches.commit_shard(self.store, self.batch, number, [done[i.key] for i in items])
+            batches.commit_shard(self.store, self.batch, number, [done[i.name] for i in items])
             self.take_in(number)
 
     def take_in(self, number: int) -> None:
@@ -234,6 +220,7 @@ def run(
     for number in sorted(committed):
         books.take_in(number)
     waiting: deque[Shard] = deque()
+    drawn: list[Shard] = []  # maps wait for their windows
     for shard in shards:
         if shard.number in committed:
             continue
@@ -242,9 +229,13 @@ def run(
         known = catalog.done(list(works))
         books.add(shard.number, known.values())
         if rest := tuple(item for work, item in works.items() if work not in known):
-            waiting.append(Shard(shard.number, rest))
+            queue = drawn if manifest.is_map(rest[0]) else waiting
+            queue.append(Shard(shard.number, rest))
     if waiting:
         _work(manifest.purposes, settings, line, waiting, books)
+    for shard in drawn:
+        (item,) = shard.items
+        books.add(shard.number, [maps.draw(line, catalog, item, manifest.windows[item.key])])
     return batches.close(catalog, batch, manifest)
 
 

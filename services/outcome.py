@@ -1,6 +1,9 @@
 """What became of one image: the form that shards write, the catalog keeps and reports read."""
 
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypedDict
 
@@ -29,12 +32,12 @@ class Found(Wire):
 
 
 class Outcome(Wire):
-    """One image, redacted or quarantined: nothing else can become of it.
+    """One image, window or map, redacted or quarantined: nothing else can become of it.
 
     Its numbers are finite: JSON could not hold others, and whoever finds such is broken.
 
     Attributes:
-        key: object key in the inbox.
+        key: object key in the inbox; of a window of a raster, with its place (`Item.name`).
         work: identity of image, models and configuration.
         status: where it ended.
         reason: why it was quarantined.
@@ -50,6 +53,7 @@ class Outcome(Wire):
         detections: what was found, by all detectors.
         facts: probabilities about the whole image, such as `dirty`.
         observations: what was measured.
+        files: what else was made of it, name → key in the redacted bucket (`services.maps`).
         seconds: time spent by stage.
     """
 
@@ -70,6 +74,7 @@ class Outcome(Wire):
     detections: tuple[Found, ...] = ()
     facts: dict[str, FiniteFloat] = Field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
 
     def published_as(self, sha256: str, seconds: dict[str, float]) -> "Outcome":
@@ -78,6 +83,22 @@ class Outcome(Wire):
         return self.model_copy(
             update={"sha256": sha256, "observations": observations, "seconds": seconds}
         )
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds spent in each stage of one image."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 5)
 
 
 class Described(TypedDict):

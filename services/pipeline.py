@@ -6,65 +6,31 @@ reason. Only a failing store raises, because then no image can be done.
 """
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from models.detections import Detections
 from models.detectors import Detector
 from models.errors import BadImage, NoSuchObject, ObjectExists, Reasoned, StorageError
-from models.frame import Limits, decode
-from models.redaction import RedactedFrame, Redactor
+from models.frame import Frame, decode
+from models.raster import Window
+from models.redaction import Polygon, RedactedFrame, Redactor
 from models.registration import MODEL as REGISTRATION
 from services.audit import Witness
-from services.events import Wire, work_key
-from services.outcome import Outcome, Testimony, described
+from services.events import work_key
+from services.items import Item, shortened
+from services.outcome import Outcome, Stages, Testimony, described
 from services.references import References
 from services.seal import Seal
 from services.sites import Site
 from services.storage import Store
+from services.tiles import LIMITS, HeightSource, Taken, take
 from services.view import Purpose, View
 
-LIMITS = Limits()
 _VERSION = f"vigie@{version('vigie')}"
-
-
-_MAX_NAME_BYTES = 960  # of the 1,024 that S3 allows: a work's identity and suffixes stand beside it
-
-
-def _shortened(key: str) -> str:
-    """The key, its end replaced by its digest where nothing could be put beside it."""
-    data = key.encode()
-    if len(data) <= _MAX_NAME_BYTES:
-        return key
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    return f"{data[: _MAX_NAME_BYTES - 17].decode(errors='ignore')}-{digest}"
-
-
-class Item(Wire):
-    """One image to do: object key and the ETag it had when the batch was submitted."""
-
-    key: str
-    etag: str
-
-
-@dataclass(slots=True)
-class Stages:
-    """Seconds spent in each stage of one image."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Time what happens inside."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.perf_counter() - began, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +53,12 @@ class Eyes:
         """
         found = sorted(d.model for d in self.detectors.values())
         return (self.redactor.model, *found, REGISTRATION, _VERSION)
+
+    @property
+    def height_source(self) -> HeightSource | None:
+        """The detector that tells heights, where there is one."""
+        told = (d for d in self.detectors.values() if isinstance(d, HeightSource))
+        return next(told, None)
 
     def testimony(self, witness: Witness, data: bytes) -> Testimony:
         """What the audit wants to know of the redaction of this original."""
@@ -117,7 +89,7 @@ class Eyes:
         survey = site.survey_of(key) if site else None
         source = camera or survey
         with stages.of("decode"):
-            frame = decode(
+            original = decode(
                 key,
                 data,
                 source=source.id if source else "picture",
@@ -127,9 +99,15 @@ class Eyes:
                 gsd_m=survey.gsd_m if survey else None,
                 limits=LIMITS,
             )
+        size_hw = original.pixels.shape[:2]
+        zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
+        return self.look(original, zones, data, stages)
+
+    def look(
+        self, frame: Frame, zones: Sequence[Polygon], data: bytes | None, stages: Stages
+    ) -> tuple[RedactedFrame, dict[str, Detections]]:
+        """`see`, for what is decoded already: `zones` in px, `data` the file that it comes from."""
         with stages.of("redact"):
-            size_hw = frame.pixels.shape[:2]
-            zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
             redacted = self.redactor(frame, zones, original=data)
             del frame  # nothing below may see it
         with stages.of("detect"):
@@ -160,7 +138,16 @@ class Line:
 
     def work(self, item: Item) -> str:
         """The identity of doing this image with these models and this configuration."""
-        return work_key(item.etag, self.eyes.models, self.site.digest, item.key)
+        return work_key(item.etag, self.eyes.models, self.site.digest, item.name)
+
+    def published(self, item: Item, suffix: str) -> str:
+        """A key in the redacted bucket beside the picture's own name.
+
+        The work in the key keeps what an older model published, and the evidence, valid.
+        """
+        name = item.key.rpartition(".")[0] or item.key
+        place = "-{}-{}".format(*item.window) if item.window else ""
+        return f"{shortened(name)}{place}.{self.work(item)[:8]}{suffix}"
 
     def process(self, item: Item) -> Outcome:
         """Take one image from the inbox to the redacted bucket and to observations.
@@ -168,37 +155,18 @@ class Line:
         Raises:
             StorageError: the store is away, full or refuses: the image is not done.
         """
-        stages, work = Stages(), self.work(item)
+        stages = Stages()
         data, stored_at = b"", datetime.now(UTC)
         try:
+            if item.window is not None:
+                return self._window(item, item.window, stages)
             with stages.of("read"):
                 data, info = self.store.get("inbox", item.key, LIMITS.max_bytes)
                 stored_at = info.modified_at
                 if info.etag != item.etag:
                     raise BadImage("changed_since_submission", "submit it again")
-            frame, detections = self.eyes.see(
-                item.key, data, stored_at=stored_at, site=self.site, stages=stages
-            )
-            # The work in the key keeps what an older model published, and the evidence, valid.
-            name = item.key.rpartition(".")[0] or item.key
-            redacted_key = f"{_shortened(name)}.{work[:8]}.jpg"
-            with stages.of("measure"):
-                view = self._view(item.key, frame, detections, work, redacted_key)
-                observations = [o for p in self.purposes.values() for o in p.measure(view)]
-                observations += [view.sighting()] if view.sight else []
-            outcome = Outcome(
-                key=item.key,
-                work=work,
-                status="redacted",
-                captured_at=frame.captured_at,
-                redacted_key=redacted_key,
-                observations=tuple(observations),
-                **self.eyes.testimony(self.witness, data),
-                **described(frame, detections),
-            )
-            with stages.of("write"):  # last: what fails before it must not be published
-                sha256 = self._publish(redacted_key, frame)
-            return outcome.published_as(sha256, stages.seconds)
+            seen = self.eyes.see(item.key, data, stored_at=stored_at, site=self.site, stages=stages)
+            return self._tell(item, *seen, self.eyes.testimony(self.witness, data), stages)
         except NoSuchObject:
             reason = "gone_since_submission"
         except StorageError:
@@ -208,6 +176,61 @@ class Line:
         except Exception as error:  # noqa: BLE001 - one bad image never stops a batch
             reason = f"internal_error:{type(error).__name__}"
         return self.quarantine(item, reason, data, stored_at, stages)
+
+    def _window(self, item: Item, window: Window, stages: Stages) -> Outcome:
+        with stages.of("read"):
+            original, taken = take(self.store, self.site, item.name, item.key, item.etag, window)
+        testimony = self.eyes.testimony(self.witness, taken.digest)
+        if not taken.valid.any():  # a raster's outline is seldom a rectangle
+            return Outcome(
+                key=item.name,
+                work=self.work(item),
+                status="redacted",
+                captured_at=original.captured_at,
+                seconds=stages.seconds,
+                **testimony,
+            )
+        seen = self.eyes.look(original, taken.rim, None, stages)
+        del original  # nothing below may see it
+        return self._tell(item, *seen, testimony, stages, taken)
+
+    def _tell(
+        self,
+        item: Item,
+        frame: RedactedFrame,
+        detections: Mapping[str, Detections],
+        testimony: Testimony,
+        stages: Stages,
+        taken: Taken | None = None,
+    ) -> Outcome:
+        """Measure and publish what was seen; of a window of a raster, heights too."""
+        redacted_key, files = self.published(item, ".jpg"), {}
+        with stages.of("measure"):
+            view = self._view(item.key, frame, detections, self.work(item), redacted_key)
+            observations = [o for p in self.purposes.values() for o in p.measure(view)]
+            observations += view.sightings()
+            source = self.eyes.height_source if taken else None
+            if taken and source:
+                cells = taken.cells(frame, source)
+                files["cells"] = self.published(item, ".cells.tif")
+        outcome = Outcome(
+            key=item.name,
+            work=self.work(item),
+            status="redacted",
+            captured_at=frame.captured_at,
+            redacted_key=redacted_key,
+            observations=tuple(observations),
+            files=files,
+            **testimony,
+            **described(frame, detections),
+        )
+        with stages.of("write"):  # last: what fails before it must not be published
+            if files:
+                with suppress(ObjectExists):  # cut off before: heights are the same again
+                    key = files["cells"]
+                    self.store.put("redacted", key, cells, "image/tiff", only_if_absent=True)
+            sha256 = self._publish(redacted_key, frame)
+        return outcome.published_as(sha256, stages.seconds)
 
     def _view(
         self,
@@ -260,13 +283,13 @@ class Line:
         One that could not be read, or not be sealed, leaves an empty marker: it is in the inbox.
         """
         stages, work = stages or Stages(), self.work(item)
-        key, body = f"{work}/{_shortened(item.key)}", data
+        key, body = f"{work}/{shortened(item.key)}", data
         if self.seal is not None:
             key, body = self.seal.sealed(key, data)
         with stages.of("write"):
             self.store.put("quarantine", key, body, metadata={"reason": reason})
         return Outcome(
-            key=item.key,
+            key=item.name,
             work=work,
             status="quarantined",
             reason=reason,

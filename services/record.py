@@ -2,15 +2,16 @@
 
 What was observed within the lateness limit is judged again, in the order of capture, whenever more
 of it arrives: the state is then the one that pictures in order would have given. An event that was
-told and holds no longer is withdrawn.
+told and holds no longer is withdrawn. Pictures that do not come count as well (`services.silence`).
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services import event_types as types
 from services.events import Event, Instant, Observation, Wire
-from services.judgement import CONDITIONS, Change, Limits, State, judge
+from services.judgement import CONDITIONS, SILENT, Change, Limits, State, judge
+from services.silence import due_after, with_silences
 
 
 class Told(Wire):
@@ -42,6 +43,9 @@ class Record(Wire):
         horizon: capture time from which on late pictures count.
         told: events since the horizon, withdrawn ones too.
         stale: the staleness limit that it was last judged by.
+        last: the last observation before `horizon`, or silence.
+        looked: the last time at which somebody looked whether anything came.
+        due: when silence is to be told unless something comes; None where it was.
     """
 
     state: State = State()
@@ -49,6 +53,9 @@ class Record(Wire):
     horizon: Instant | None = None
     told: tuple[Told, ...] = ()
     stale: timedelta = timedelta(0)
+    last: Observation | None = None
+    looked: Instant | None = None
+    due: Instant | None = None
 
 
 def judge_again(
@@ -58,8 +65,9 @@ def judge_again(
     limits: Limits,
     lateness: timedelta,
     source: str,
+    now: datetime | None = None,
 ) -> tuple[Record, list[Event]]:
-    """The record after what arrived, and the events to tell: withdrawals first.
+    """The record after what arrived, or did not, and the events to tell: withdrawals first.
 
     Args:
         record: so far.
@@ -70,6 +78,7 @@ def judge_again(
         limits: of the asset.
         lateness: how much later than a younger one a picture may come.
         source: of the events.
+        now: by when more would have come, if there were more.
     """
     heard = {o.model: -rank for rank, o in enumerate(reversed(history))}
     inside = sorted(
@@ -81,26 +90,29 @@ def judge_again(
     horizon = inside[-1].observed_at - lateness
     if record.horizon is not None:
         horizon = max(horizon, record.horizon)
-    state = settled = record.settled
+    looked = max(time for time in (inside[-1].observed_at, record.looked, now) if time is not None)
+    before = [] if record.last is None else [record.last]
+    timeline = list(with_silences([*before, *inside], limits.patience, looked))[len(before) :]
+    state, settled, last = record.settled, record.settled, record.last
     changes: dict[str, Change] = {}
-    for one in inside:
+    for one in timeline:
         state, change = judge(state, one, CONDITIONS[condition], limits)
         if one.observed_at < horizon:
-            settled = state
-        if change is not None:
-            changes[change.identity] = change
+            settled, last = state, one
+        silence = Change(types.OBSERVATION_RECORDED, one, {}) if one.reason == SILENT else None
+        changes |= {each.identity: each for each in (silence, change) if each is not None}
     told = {one.identity: one for one in record.told}
-    last, events = inside[-1], []
+    youngest, events = inside[-1], []
     for old in record.told:
         if old.holds and old.identity not in changes:
             events.append(
-                types.withdrawn(old.id, old.type, last.asset, old.time, source, last.kind)
+                types.withdrawn(old.id, old.type, youngest.asset, old.time, source, youngest.kind)
             )
             told[old.identity] = old.model_copy(update={"holds": False})
     for identity, change in changes.items():
-        before = told.get(identity)
-        if before is None or not before.holds:
-            revision = before.revision + 1 if before else 0
+        earlier = told.get(identity)
+        if earlier is None or not earlier.holds:
+            revision = earlier.revision + 1 if earlier else 0
             event = types.changed(change.kind, change.observation, source, revision, **change.more)
             events.append(event)
             told[identity] = Told(
@@ -111,15 +123,28 @@ def judge_again(
                 revision=revision,
             )
     kept = tuple(one for one in told.values() if one.time >= horizon)
-    after = Record(state=state, settled=settled, horizon=horizon, told=kept, stale=limits.stale)
+    after = Record(
+        state=state,
+        settled=settled,
+        horizon=horizon,
+        told=kept,
+        stale=limits.stale,
+        last=last,
+        looked=looked,
+        due=due_after(timeline[-1], limits.patience),
+    )
     return after, events
 
 
 def judge_all(
-    observations: Iterable[Observation], condition: str, limits: Limits, source: str
+    observations: Iterable[Observation],
+    condition: str,
+    limits: Limits,
+    source: str,
+    now: datetime | None = None,
 ) -> tuple[State, list[Event]]:
     """Judge a whole history in the order of capture, whatever order it comes in."""
     record, events = judge_again(
-        Record(), list(observations), condition, limits, timedelta(0), source
+        Record(), list(observations), condition, limits, timedelta(0), source, now
     )
     return record.state, events

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -137,6 +137,8 @@ class Camera(Part):
         key_time: where and how the rest of the key holds the capture time, in strptime's words;
             UTC where it ends in Z, else the site's local time. None where keys hold no time.
         private_zones: outlines in px that are always covered.
+        silent_hours: how long none of its pictures may come before its view counts as lost; None
+            where they come as they will.
         references: redacted pictures, by key in the redacted bucket, of its view as it should be:
             clean, by day and by night. Outlines are drawn on them.
     """
@@ -152,9 +154,17 @@ class Camera(Part):
     private_zones: tuple[Outline, ...] = Field(
         default=(), examples=[[[[0, 0], [200, 0], [200, 90], [0, 90]]]]
     )
+    silent_hours: Annotated[float, Field(strict=True, gt=0, le=8760)] | None = Field(
+        default=None, examples=[24]
+    )
     references: Annotated[tuple[Key, ...], Field(max_length=12)] = Field(
         default=(), examples=[["quai-nord/cam-01/20260612T064000Z.1a2b3c4d.jpg"]]
     )
+
+    @property
+    def silence(self) -> timedelta | None:
+        """`silent_hours` as a time."""
+        return None if self.silent_hours is None else timedelta(hours=self.silent_hours)
 
     def scaled(
         self, outline: Sequence[tuple[float, float]], size_hw: tuple[int, ...]

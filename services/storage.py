@@ -116,14 +116,15 @@ class Store:
             return s3.info_from(key, found.metadata)
 
     def get(
-        self, bucket: Bucket, key: str, max_bytes: int | None = None
+        self, bucket: Bucket, key: str, max_bytes: int | None = None, part: range | None = None
     ) -> tuple[bytes, ObjectInfo]:
-        """The content of one object.
+        """The content of one object, or a part of it.
 
         Args:
             bucket: where to look.
             key: what to look for.
             max_bytes: refuse a larger object before its content is downloaded.
+            part: which bytes; the size that is told is theirs then.
 
         Raises:
             NoSuchObject: no such key.
@@ -132,7 +133,8 @@ class Store:
 
         def once(_attempt: int) -> tuple[bytes, ObjectInfo]:
             with s3.told(f"reading {bucket}/{key}", self.endpoint):
-                answer = self._create.get_object(self.bucket_name(bucket), key)
+                span = (part.start, len(part)) if part else ()
+                answer = self._create.get_object(self.bucket_name(bucket), key, *span)
                 try:
                     info = s3.info_from(key, answer.headers)
                     if max_bytes is not None and info.size_bytes > max_bytes:

@@ -13,10 +13,12 @@ from models.capture import CELL_DEGREES
 from models.detections import Detections
 from models.detectors import Detector
 from models.frame import Position
+from models.ground import Ground
 from models.redaction import RedactedFrame
 from models.registration import KnownView, Sight
-from services.events import Evidence, Observation
+from services.events import Observation
 from services.judgement import LOST_VIEW, Limits
+from services.observing import Observing, Origin
 from services.places import place_urn
 from services.sites import Asset, Camera, Site
 
@@ -27,7 +29,7 @@ _CELLS = 16  # along the longer side of a view: something that stands about a co
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class View(Observing):
     """One redacted image of a site with what the detectors found in it.
 
     Attributes:
@@ -55,6 +57,22 @@ class View:
     detectors: Mapping[str, Detector] = field(default_factory=dict)
 
     @property
+    def origin(self) -> Origin:
+        """What all that is observed in this view has in common."""
+        frame = self.frame
+        return Origin(
+            self.site,
+            self.camera.id if self.camera else None,
+            self.work,
+            frame.captured_at,
+            frame.time_source,
+            self.redacted_key,
+            frame.digest,
+            frame.redactor,
+            self.models,
+        )
+
+    @property
     def unseen(self) -> Literal["dark", "view_lost"] | None:
         """Why nothing can be said of what the camera should show; None where it shows it."""
         if self.sight is None or self.sight.state == "seen":
@@ -70,28 +88,17 @@ class View:
         if self.camera is not None:
             listed = self.site.assets_in(self.camera.id, purpose)
             return [(asset, self._outline(asset)) for asset in listed]
-        if self.frame.ground is None:
+        if self.frame.ground is None or self.frame.gsd_m is None:
             return []
         height, width = self.frame.pixels.shape[:2]
         shown = []
         for asset in (a for a in self.site.assets if a.purpose == purpose):
-            outline = self._from_above(asset)
+            ground, gsd_m = self.frame.ground, self.frame.gsd_m
+            outline = np.asarray(rings_from_above(asset, ground, gsd_m)[0], np.float32)
             x, y = outline.mean(0)
             if 0 <= x < width and 0 <= y < height:
                 shown.append((asset, outline))
         return shown
-
-    def _from_above(self, asset: Asset) -> NDArray[np.float32]:
-        assert self.frame.ground is not None
-        assert self.frame.gsd_m is not None
-        geometry = asset.geometry
-        if geometry.type == "Polygon":
-            ring = np.array(geometry.coordinates[0][:-1], np.float64)
-            return np.asarray(self.frame.ground.px(ring), np.float32)
-        middle = self.frame.ground.px(np.array([geometry.coordinates], np.float64))
-        half = POINT_M / self.frame.gsd_m / 2
-        square = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
-        return np.asarray(middle + square, np.float32)
 
     def _outline(self, asset: Asset) -> NDArray[np.float32]:
         assert self.camera is not None
@@ -145,67 +152,45 @@ class View:
         height, width = self.frame.pixels.shape[:2]
         return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
-    def sighting(self) -> Observation:
-        """Whether the camera no longer shows its known view: `site.view.lost`, 0 or 1."""
-        assert self.camera is not None
-        assert self.sight is not None
-        dark = self.sight.state == "dark"
-        return self.observe(
+    def sightings(self) -> list[Observation]:
+        """Whether the camera no longer shows its known view: `site.view.lost`, 0 or 1.
+
+        Nothing is said of a camera that has no references and may fall silent.
+        """
+        if self.camera is None or (self.sight is None and self.camera.silent_hours is None):
+            return []
+        state = "no_references" if self.sight is None else self.sight.state
+        known = state in ("seen", "lost")
+        sighting = self.observe(
             urn(self.site, f"view:{self.camera.id}"),
             LOST_VIEW,
             self.whole(),
             "registration",
-            value=None if dark else float(self.sight.state == "lost"),
-            reason="dark" if dark else None,
-            detail={"matches": self.sight.matches},
+            value=float(state == "lost") if known else None,
+            reason=None if known else state,
+            detail=None if self.sight is None else {"matches": self.sight.matches},
         )
+        return [sighting]
 
-    def observe(
-        self,
-        asset: str,
-        quantity: str,
-        polygon: NDArray[np.float32],
-        model: str,
-        *,
-        value: float | None = None,
-        unit: str = "1",
-        low: float | None = None,
-        high: float | None = None,
-        reason: str | None = None,
-        confidence: float | None = None,
-        detail: Mapping[str, float] | None = None,
-        position: Position | None = None,
-    ) -> Observation:
-        """An observation of `asset` (URN) in this view, its outline (N, 2) px as evidence.
 
-        Where `value` is None, `reason` says why; `low` and `high` are its 90 % interval, None for a
-        probability.
-        """
-        outline = tuple((round(float(x), 1), round(float(y), 1)) for x, y in polygon)
-        return Observation(
-            work=self.work,
-            asset=asset,
-            kind=self.site.kinds.get(asset),
-            camera=self.camera.id if self.camera else None,
-            quantity=quantity,
-            value=None if value is None else round(value, 4),
-            unit=unit,
-            low=None if low is None else round(low, 4),
-            high=None if high is None else round(high, 4),
-            reason=reason,
-            confidence=None if confidence is None else round(confidence, 4),
-            observed_at=self.frame.captured_at,
-            time_source=self.frame.time_source,
-            evidence=Evidence(
-                key=self.redacted_key,
-                sha256=self.frame.digest,
-                polygon=outline,
-                redactor=self.frame.redactor,
-            ),
-            model=self.models[model],
-            detail={name: round(float(share), 4) for name, share in (detail or {}).items()},
-            position=position,
-        )
+def rings_from_above(asset: Asset, ground: Ground, gsd_m: float) -> list[NDArray[np.float64]]:
+    """The outlines (N, 2) px of an asset's geometry.
+
+    A polygon has an outer ring, then its holes; a line has itself; a point a square of `POINT_M`.
+
+    Args:
+        asset: what stands there.
+        ground: of the pixels.
+        gsd_m: metres of ground that one of them shows.
+    """
+    geometry = asset.geometry
+    if geometry.type == "Polygon":
+        return [ground.px(np.array(ring[:-1], np.float64)) for ring in geometry.coordinates]
+    if geometry.type == "LineString":
+        return [ground.px(np.array(geometry.coordinates, np.float64))]
+    middle = ground.px(np.array([geometry.coordinates], np.float64))
+    half = POINT_M / gsd_m / 2
+    return [middle + np.array([[-half, -half], [half, -half], [half, half], [-half, half]])]
 
 
 def short(key: str) -> str:

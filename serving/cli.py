@@ -234,6 +234,28 @@ def assets(
 
 
 @app.command()
+def silence(sink: Sinks = None, as_json: Json = False) -> None:
+    """Tell of cameras and assets of which no picture came for too long. Run it every few minutes.
+
+    vigie silence --sink https://hub.example.org/hook
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from services import batches, delivery  # noqa: PLC0415
+    from services.catalog import Catalog  # noqa: PLC0415
+    from services.storage import Store  # noqa: PLC0415
+
+    settings = Settings()
+    catalog = Catalog(settings.catalog_url)
+    fresh = batches.look_for_silence(Store.connect(settings), catalog, datetime.now(UTC))
+    delivered = delivery.deliver(catalog.outbox, sinks_of(sink, settings), settings)
+    tell(delivered)
+    sent = sum(one.sent for one in delivered)
+    told = f"{fresh} new events, {sent} delivered"
+    say({"new_events": fresh, "delivered": sent}, as_json, told)
+
+
+@app.command()
 def report(
     batch: Batch,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file.")] = None,

@@ -18,7 +18,6 @@ from services.delivery import deliver, subscription
 from services.event_types import OBSERVATION_RECORDED, completed, quarantined, recorded
 from services.events import Event
 from services.settings import Settings
-from services.sinks import mqtts
 from tests.mosquitto import MOSQUITTO, Listener, Mosquitto, until
 from tests.told import SOURCE, seen
 
@@ -153,7 +152,7 @@ def test_a_silent_broker_is_left_and_found_again(town, monkeypatch):
     broker, listener, sink = town
     sink.send([event(0)])
     with monkeypatch.context() as hasty:
-        hasty.setattr(mqtts, "_ANSWER_S", 0.2)
+        hasty.setattr("services.mqtt._ANSWER_S", 0.2)
         broker.process.send_signal(signal.SIGSTOP)
         with pytest.raises(SinkUnavailable, match="no answer"):
             sink.send([event(1)])

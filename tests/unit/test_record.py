@@ -17,16 +17,18 @@ EAGER = LIMITS.model_copy(update={"dwell": timedelta(minutes=20)})
 class Town:
     """A catalog and a platform in small: observations arrive, events are told."""
 
-    def __init__(self, limits: Limits = EAGER, lateness: timedelta = LATENESS) -> None:
-        self.limits, self.lateness = limits, lateness
+    def __init__(
+        self, limits: Limits = EAGER, lateness: timedelta = LATENESS, condition: str = OVERFLOW
+    ) -> None:
+        self.limits, self.lateness, self.condition = limits, lateness, condition
         self.record, self.arrived, self.told = Record(), [], []
 
-    def arrive(self, *observations):
+    def arrive(self, *observations, now=None):
         self.arrived += [o for o in observations if o not in self.arrived]
         since = self.record.horizon
         history = [o for o in self.arrived if since is None or o.observed_at >= since]
         self.record, events = judge_again(
-            self.record, history, OVERFLOW, self.limits, self.lateness, SOURCE
+            self.record, history, self.condition, self.limits, self.lateness, SOURCE, now
         )
         self.told += events
         return events

@@ -1,0 +1,222 @@
+"""From heights on a grid to a `HeightMap`: what of them holds, and how sure they are."""
+
+from collections.abc import Callable, Iterable
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.datum import Located
+from models.elevation import part_of
+from models.errors import BadSurface
+from models.ground import Ground
+from models.heights import HeightMap
+from models.relief import filled
+from models.returns import PLANT, SOLID
+
+ACCURACY_M = 0.1
+"""One standard deviation of a survey's heights that does not state its own."""
+
+TALLEST_M = 100.0
+"""No plant is taller: what is, is a crane, a cloud or a bird, and not valid."""
+
+BELOW_M = 1.0
+"""What lies further below the ground is no measurement, and not valid."""
+
+PEAK_M = 5.0
+"""What rises this far above all eight cells around it is a bird or a mast, and not valid."""
+
+ALOFT_M = 10.0
+"""Where not even the lowest twentieth is nearer to the ground, the ground is another one."""
+
+REACH_M = 50.0
+"""Further from any bare ground, nothing is known of the ground."""
+
+PLANT_IF_SAID, PLANT_IF_UNSAID = 0.95, 0.5
+"""Probability of vegetation where all returns of a cell are said to be plants (the complement where
+none is), and where nobody says what they are."""
+
+_DRIFT = 0.03  # standard deviation of the ground between what is known, per metre from it
+_EDGE = 0.5  # of the spread among neighbours: where within a cell does the edge lie?
+_SAMPLE_CELLS = 64
+
+Metres = NDArray[np.float32]
+"""(H, W); NaN where nothing is known."""
+
+Grid = tuple[Ground, tuple[int, int]]
+"""Where a grid lies, and its height and width in cells."""
+
+
+def wider(ground: Ground, size_hw: tuple[int, int], margin: int) -> Grid:
+    """A grid with a margin of some cells on every side."""
+    height, width = size_hw
+    return _part(ground, -margin, -margin), (height + 2 * margin, width + 2 * margin)
+
+
+def _part(ground: Ground, row: int, column: int) -> Ground:
+    a, b, c, d, e, f = ground.affine
+    return Ground((a, b, c + a * column + b * row, d, e, f + d * column + e * row), ground.crs)
+
+
+def inside(margin: int) -> tuple[slice, slice]:
+    """A grid without its margin of some cells."""
+    return slice(margin, -margin), slice(margin, -margin)
+
+
+def shared(files: Iterable[Located], what: str, ground: Ground, size_hw: tuple[int, int]) -> Grid:
+    """The part of a grid that files know.
+
+    Args:
+        files: of heights.
+        what: they hold, for the message.
+        ground: where the grid lies.
+        size_hw: of the grid.
+
+    Raises:
+        BadSurface: `no_overlap`.
+    """
+    parts = [part_of(file, ground, size_hw) for file in files]
+    found = [part for part in parts if part]
+    if not found:
+        raise BadSurface("no_overlap", f"no {what} lies where the picture does: check its CRS")
+    (top, left), (bottom, right) = (
+        [choose(getattr(part[axis], side) for part in found) for axis in (0, 1)]
+        for choose, side in ((min, "start"), (max, "stop"))
+    )
+    return _part(ground, top, left), (bottom - top, right - left)
+
+
+def samples(
+    read: Callable[[Ground, tuple[int, int]], Metres], grid: Grid, along: int
+) -> NDArray[np.float32]:
+    """What is known in along × along windows that are spread over a grid, (N,)."""
+    ground, (height, width) = grid
+    size_hw = min(height, _SAMPLE_CELLS), min(width, _SAMPLE_CELLS)
+    shares = [(i + 0.5) / along for i in range(along)]
+    windows = [
+        _part(ground, round(down * (height - size_hw[0])), round(across * (width - size_hw[1])))
+        for down, across in product(shares, shares)
+    ]
+    values = np.concatenate([read(window, size_hw).ravel() for window in windows])
+    return np.asarray(values[np.isfinite(values)], np.float32)
+
+
+def plausible(values: NDArray[np.float32]) -> None:
+    """Refuse heights above ground that cannot be such.
+
+    Args:
+        values: (N,) a sample, m.
+
+    Raises:
+        BadSurface: `mismatch`.
+    """
+    if not values.size:
+        return
+    below, tall = (values < -BELOW_M).mean(), (values > TALLEST_M).mean()
+    lowest, middle = np.percentile(values, (5, 50))
+    if below > 0.2:
+        why = f"{below:.0%} of the surface lies below the ground, by {-middle:.1f} m in the middle"
+    elif lowest > ALOFT_M:
+        why = f"nothing comes nearer to the ground than {lowest:.1f} m"
+    elif tall > 0.01:
+        why = f"{tall:.0%} is taller than {TALLEST_M:.0f} m: are heights in metres?"
+    else:
+        return
+    raise BadSurface("mismatch", f"{why}; check dates, vertical datum and units of the files")
+
+
+def mean_of(total: NDArray[np.float64], count: NDArray[np.integer]) -> Metres:
+    """Mean of each cell, NaN where nothing was counted."""
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def without_peaks(height: Metres) -> Metres:
+    """Heights without those of single cells far above all around them: birds and masts."""
+    known = np.where(np.isfinite(height), height, -BELOW_M).astype(np.float32)
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    return np.where(known - np.asarray(cv2.dilate(known, ring)) > PEAK_M, np.nan, height)
+
+
+def around(values: Metres) -> Metres:
+    """Mean of what is known of a cell and the eight around it."""
+    known = np.isfinite(values)
+    share = _mean_3x3(known)
+    mean = _mean_3x3(np.where(known, values, 0)) / np.maximum(share, 0.01)
+    return np.where(share > 0.01, mean, np.nan).astype(np.float32)
+
+
+def _mean_3x3(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    blurred = cv2.blur(values.astype(np.float64), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float64)
+
+
+def bare(
+    level: Metres, known: NDArray[np.bool_], cell_m: float
+) -> tuple[Metres, NDArray[np.float32]]:
+    """The ground from where it is bare, and how unsure it is, one standard deviation in m.
+
+    Args:
+        level: float32 (H, W) height of the cells that are known, m.
+        known: bool (H, W).
+        cell_m: side of a cell.
+    """
+    if not known.any():
+        return np.full(level.shape, np.nan, np.float32), np.zeros(level.shape, np.float32)
+    away_m = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) * cell_m
+    under = filled(np.where(known, level, 0), known)
+    return np.where(away_m <= REACH_M, under, np.nan), np.asarray(_DRIFT * away_m, np.float32)
+
+
+def shares(count: NDArray[np.integer]) -> Metres:
+    """Probability of vegetation by the classes of returns, NaN where they do not tell.
+
+    Args:
+        count: (kinds, H, W) returns of each kind; in cells without any, those around them count.
+    """
+    empty = count.sum(0) == 0
+    plants, solids = (
+        np.where(empty, _mean_3x3(count[kind]), count[kind]) for kind in (PLANT, SOLID)
+    )
+    known = plants + solids
+    share = np.where(known > 0, plants / np.where(known > 0, known, 1), np.nan)
+    return (1 - PLANT_IF_SAID + (2 * PLANT_IF_SAID - 1) * share).astype(np.float32)
+
+
+def unsaid(prior: Metres | None, size_hw: tuple[int, int]) -> Metres:
+    """Probability of vegetation where the survey does not tell.
+
+    Raises:
+        ValueError: when the prior has another shape than the grid.
+    """
+    if prior is None:
+        return np.full(size_hw, PLANT_IF_UNSAID, np.float32)
+    if prior.shape != size_hw:
+        raise ValueError(f"prior of vegetation: {prior.shape}, expected {size_hw}")
+    return prior
+
+
+def told(
+    height: Metres, sigma: NDArray[np.floating], vegetation: Metres, ground: Ground, margin: int
+) -> HeightMap:
+    """The map of heights, without a margin that only helped to see what is around each cell.
+
+    Args:
+        height: float32 (H + 2 margins, W + 2 margins) above ground, m.
+        sigma: of the same shape, one standard deviation of what was measured, m.
+        vegetation: float32 (H, W) probability.
+        ground: where the grid of (H, W) lies.
+        margin: in cells.
+    """
+    mean, square = around(height), around(np.square(height))
+    spread = np.sqrt(np.maximum(square - np.square(mean), 0))
+    sigma = np.hypot(sigma, _EDGE * spread)[inside(margin)]
+    height = height[inside(margin)]
+    valid = (height >= -BELOW_M) & (height <= TALLEST_M)  # NaN is neither
+    return HeightMap(
+        np.where(valid, np.maximum(height, 0), 0).astype(np.float32),
+        np.where(valid, sigma, 0).astype(np.float32),
+        np.where(valid, vegetation, 0).astype(np.float32),
+        valid,
+        ground,
+    )

@@ -1,0 +1,146 @@
+"""Rasters of heights, of any extent and resolution, read onto a grid window by window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+from rasterio import Affine, DatasetReader
+from rasterio._err import CPLE_BaseError  # GDAL's own errors, which rasterio lets through
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+
+from models.datum import Bounds, Located, horizontal, metres_per_unit
+from models.errors import BadSurface
+from models.ground import Ground
+
+_FINER = 0.75  # of a cell: then some cells hold more than one of the raster's
+
+
+@dataclass(frozen=True, slots=True)
+class Heights:
+    """One raster whose first band holds heights.
+
+    Attributes:
+        dataset: open for reading as long as this is used.
+        name: of its file, for messages.
+        crs: as the file says, with its vertical part.
+        bounds: in units of the horizontal part of the CRS.
+        unit_m: a unit of height, m, after the band's own scale and offset.
+    """
+
+    dataset: DatasetReader
+    name: str
+    crs: CRS
+    bounds: Bounds
+    unit_m: float
+
+
+def open_heights(dataset: DatasetReader) -> Heights:
+    """What a raster says of itself.
+
+    Its unit is the band's unit type or a tag `units`, else that of the CRS's vertical part.
+
+    Raises:
+        BadSurface: `no_crs` or `units`.
+    """
+    name = dataset.name.rpartition("/")[2]
+    try:
+        crs = CRS.from_wkt(dataset.crs.to_wkt()) if dataset.crs else None
+    except (CRSError, RasterioError) as error:
+        raise BadSurface("no_crs", f"{name}: {error}") from error
+    horizontal(crs, name)
+    assert crs is not None  # else it would have been refused
+    tags = {key.lower(): value for key, value in dataset.tags().items()}
+    unit = dataset.units[0] or tags.get("units", "")
+    unit_m = metres_per_unit(crs, unit, name)
+    return Heights(dataset, name, crs, tuple(dataset.bounds), unit_m)
+
+
+def on_grid(
+    rasters: Sequence[Heights], ground: Ground, size_hw: tuple[int, int], *, smooth: bool = False
+) -> NDArray[np.float32]:
+    """Heights on a grid, m: the mean over each cell of a finer raster, else the nearest of its own.
+
+    Nothing is interpolated across the edge of a roof or a hedge, where the height between is one
+    that nothing has; between the cells of bare ground, it is. Where several know a place, the first
+    is believed.
+
+    Args:
+        rasters: any of them may lie elsewhere.
+        ground: where the grid lies.
+        size_hw: of the grid.
+        smooth: whether they are of bare ground.
+
+    Returns:
+        float32 (H, W), NaN where none knows.
+
+    Raises:
+        BadSurface: `unreadable`.
+    """
+    out = np.full(size_hw, np.nan, np.float32)
+    for raster in rasters:
+        missing = np.isnan(out)
+        if missing.any() and part_of(raster, ground, size_hw):
+            np.copyto(out, _warped(raster, ground, size_hw, smooth), where=missing)
+    return out
+
+
+def _warped(
+    raster: Heights, ground: Ground, size_hw: tuple[int, int], smooth: bool
+) -> NDArray[np.float32]:
+    across = horizontal(raster.crs, raster.name).to_wkt()
+    own = Ground(raster.dataset.transform[:6], across)
+    finer = min(own.gsd_m(raster.dataset.shape) / ground.gsd_m(size_hw), 1.0)
+    edges = Resampling.average if finer < _FINER else Resampling.nearest
+    try:
+        with WarpedVRT(
+            raster.dataset,
+            # Heights are not to be moved to another datum behind our back.
+            src_crs=across,
+            crs=ground.crs,
+            transform=Affine(*ground.affine),
+            height=size_hw[0],
+            width=size_hw[1],
+            resampling=Resampling.bilinear if smooth else edges,
+            # Both, else GDAL guesses them from the window, and what a cell holds depends on it.
+            tolerance=0.001,
+            XSCALE=finer,
+            YSCALE=finer,
+            dtype="float32",
+            nodata=np.nan,  # what lies outside of the raster too
+            src_nodata=raster.dataset.nodata,
+        ) as warped:
+            band = warped.read(1)
+    except (RasterioError, CPLE_BaseError, CRSError, OSError) as error:
+        raise BadSurface("unreadable", f"{raster.name}: {error}") from error
+    scale, offset = raster.dataset.scales[0], raster.dataset.offsets[0]
+    return np.asarray((band * scale + offset) * raster.unit_m, np.float32)
+
+
+def part_of(file: Located, ground: Ground, size_hw: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Rows and columns of a grid that a file may know; None where it lies elsewhere.
+
+    Args:
+        file: of heights.
+        ground: where the grid lies.
+        size_hw: of the grid.
+    """
+    here = Transformer.from_crs(horizontal(file.crs, ""), ground.crs, always_xy=True)
+    try:
+        left, bottom, right, top = here.transform_bounds(*file.bounds)
+    except ProjError:  # beyond where the grid's CRS is defined
+        return None
+    a, b, c, d, e, f = ground.affine
+    corners = np.array([(x - c, y - f) for x in (left, right) for y in (bottom, top)])
+    px = corners @ np.linalg.inv(np.array([[a, d], [b, e]], np.float64))
+    if not np.isfinite(px).all():
+        return None
+    low = np.maximum(np.floor(px.min(0)), 0).astype(int)
+    high = np.minimum(np.ceil(px.max(0)), size_hw[::-1]).astype(int)
+    if (low >= high).any():
+        return None
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))

@@ -1,0 +1,293 @@
+"""Orthophotos of any size, by windows: a GeoTIFF whose pixels are never all in memory.
+
+Places in a raster are told in cells of `GRID_M`, counted from its upper left corner along its own
+rows and columns, whatever its pixels measure. Windows begin and end on cells, so what is measured
+in two that overlap is measured for the same pieces of ground. Where pixels do not divide cells
+evenly the window is resampled, to at least the detail that it has.
+"""
+
+import math
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as Pixels
+
+from models.errors import BadImage
+from models.ground import Ground
+from models.heights import GRID_M
+from models.ranged import OneFile, Ranges
+
+STEP_CELLS = 48
+"""Windows begin and end on its multiples: whole px at 5, 8, 15, 20 cm a px alike."""
+
+OVERLAP_CELLS = 2 * STEP_CELLS
+"""By which windows overlap: what a network says near a border is worth less."""
+
+COARSEST_M = 1.0
+MAX_WINDOW_CELLS = 1008
+MAX_WINDOW_PX = 4800
+FINEST_M = 0.01
+"""Finer pixels are averaged to it: what is published, and looked at, has no more detail."""
+
+MAX_WINDOWS = 100_000
+_MAX_BLOCK_BYTES = 256 * 2**20  # what a compressed block takes as a whole when part of it is read
+_EVEN_PX = 1e-3  # nearer to whole px than this is whole
+_SAMPLES, _SAMPLE_PX = 8, 256  # along each side, where the range of 16-bit values is looked for
+_DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles that become 0 and 255
+_NO_DATA_LEVEL = 127
+ENV = {
+    "GDAL_CACHEMAX": 64,  # MiB; GDAL's own choice is a twentieth of the machine
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no file beside the raster has a say
+    "GDAL_PAM_ENABLED": "NO",
+    "GTIFF_IGNORE_READ_ERRORS": "NO",
+}
+
+
+class Window(NamedTuple):
+    """Part of a raster, in cells of `GRID_M` from its upper left corner."""
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """The pixels of a window, personal data included.
+
+    Attributes:
+        pixels: uint8 (H, W, 3) RGB, `_NO_DATA_LEVEL` where there is no data; read-only.
+        near_infrared: uint8 (H, W) of a raster with four bands, else None.
+        valid: bool (H, W), where there is data.
+        ground: of these pixels.
+        gsd_m: of these pixels, which are square; cells hold exactly GRID_M ÷ gsd_m of them in a
+            row, but for a fraction of one over the whole window.
+    """
+
+    pixels: NDArray[np.uint8]
+    near_infrared: NDArray[np.uint8] | None
+    valid: NDArray[np.bool_]
+    ground: Ground
+    gsd_m: float
+
+
+class Raster:
+    """A GeoTIFF that is open for windows. For one thread at a time.
+
+    Attributes:
+        size_hw: px.
+        ground: of its pixels.
+        gsd_m: metres of ground that a px shows; those of the CRS, where they are true to 1 %.
+        grid_hw: whole cells down and across; what is left at the lower and right border, less
+            than a cell, is not analysed.
+        grid: where the cells lie.
+        infrared: whether it has a near infrared band.
+        tags: TIFF and EXIF tags that GDAL knows, as text.
+        close: lets go of the file.
+    """
+
+    def __init__(self, name: str, source: Path | Ranges) -> None:
+        """Open a GeoTIFF; reads its directory alone, and samples of pixels of 16 bits.
+
+        Args:
+            name: for messages.
+            source: the file, or its bytes by ranges.
+
+        Raises:
+            BadImage: damaged, truncated; no_georeference; unsupported_samples (anything but one,
+                three or more bands of 8 or 16 bits without sign); block_too_large, where it cannot
+                be read by windows: rewrite it as a COG; too_many_pixels;
+                too_coarse, where a px is larger than `COARSEST_M`.
+            StorageError: from `source`.
+        """
+        self.name = name
+        self._files = None if isinstance(source, Path) else OneFile("raster.tif", source)
+        with self._read():
+            options = {"opener": self._files} if self._files else {}
+            path = source if isinstance(source, Path) else "raster.tif"
+            self._data = rasterio.open(path, driver="GTiff", **options)
+            # Before the interpreter ends, or GDAL would call into what is no more.
+            self.close = weakref.finalize(self, self._data.close)
+            self.size_hw: tuple[int, int] = (self._data.height, self._data.width)
+            self.tags: dict[str, str] = self._data.tags() | self._data.tags(ns="EXIF")
+            self._bands, self.infrared = _bands(self._data)
+            self.ground = _ground(self._data)
+        across_m, down_m = _px_m(self.ground, self.size_hw, self._data.crs)
+        self.gsd_m = math.sqrt(across_m * down_m)
+        if self.gsd_m > COARSEST_M:
+            raise BadImage("too_coarse", f"{self.gsd_m:.2f} m a px")
+        # Pixels in a cell, across and down.
+        self._px = _even(GRID_M / across_m), _even(GRID_M / down_m)
+        self.grid_hw = (
+            int(self.size_hw[0] / self._px[1] + _EVEN_PX),
+            int(self.size_hw[1] / self._px[0] + _EVEN_PX),
+        )
+        self.grid = self.ground.part(0, 0, *self._px)
+        if len(self._starts(0)) * len(self._starts(1)) > MAX_WINDOWS:
+            raise BadImage("too_many_pixels", f"{self.size_hw[1]}×{self.size_hw[0]} px")
+
+    def windows(self) -> list[Window]:
+        """Windows that cover all cells and overlap by `OVERLAP_CELLS`, row by row.
+
+        They are as large as `MAX_WINDOW_CELLS` and `MAX_WINDOW_PX` allow, the last ones of a row
+        or column smaller.
+        """
+        side = self._side
+        height, width = self.grid_hw
+        return [
+            Window(column, row, min(side, width - column), min(side, height - row))
+            for row in self._starts(0)
+            for column in self._starts(1)
+        ]
+
+    def read(self, window: Window) -> Tile:
+        """The pixels of a window.
+
+        Raises:
+            BadImage: damaged, truncated.
+            StorageError: from the source.
+        """
+        across, down = self._px
+        finest = min(max(across, down), GRID_M / FINEST_M)
+        shape = max(1, round(window.height * finest)), max(1, round(window.width * finest))
+        left, top = window.column * across, window.row * down
+        width, height = window.width * across, window.height * down
+        how = Resampling.average if finest < across else Resampling.bilinear
+        options: dict[str, Any] = {"window": Pixels(left, top, width, height)}
+        with self._read():
+            pixels = self._data.read(
+                self._bands, out_shape=(len(self._bands), *shape), resampling=how, **options
+            )
+            mask = self._data.dataset_mask(
+                out_shape=shape, resampling=Resampling.nearest, **options
+            )
+        valid = mask > 0
+        levels = self._levels(pixels).transpose(1, 2, 0)  # (H, W, 1, 3 or 4)
+        infrared = np.ascontiguousarray(levels[..., 3]) if self.infrared else None
+        rgb = np.ascontiguousarray(np.broadcast_to(levels[..., :3], (*shape, 3)))
+        rgb[~valid] = _NO_DATA_LEVEL
+        rgb.setflags(write=False)
+        ground = self.ground.part(left, top, width / shape[1], height / shape[0])
+        return Tile(rgb, infrared, valid, ground, GRID_M / finest)
+
+    @property
+    def _side(self) -> int:
+        finest = min(max(self._px), GRID_M / FINEST_M)
+        cells = min(MAX_WINDOW_CELLS, int(MAX_WINDOW_PX / finest))
+        return max(2 * OVERLAP_CELLS, cells // STEP_CELLS * STEP_CELLS)
+
+    def _starts(self, axis: int) -> range:
+        return range(0, max(1, self.grid_hw[axis] - OVERLAP_CELLS), self._side - OVERLAP_CELLS)
+
+    def _levels(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """8 bits from 16, by the range of the whole raster: by that of a window, it would jump."""
+        if values.dtype == np.uint8:
+            return values
+        low, high = self._range
+        scaled = (values.astype(np.float32) - low) * (255 / (high - low))
+        return scaled.round().clip(0, 255).astype(np.uint8)
+
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        """The values that become 0 and 255, one pair for all bands, so that colours stay."""
+        found = []
+        height, width = self.size_hw
+        side_hw = min(_SAMPLE_PX, height), min(_SAMPLE_PX, width)
+        with self._read():
+            for row in np.linspace(0, height - side_hw[0], _SAMPLES).astype(int):
+                for column in np.linspace(0, width - side_hw[1], _SAMPLES).astype(int):
+                    part = Pixels(int(column), int(row), side_hw[1], side_hw[0])
+                    known = self._data.dataset_mask(window=part) > 0
+                    found.append(self._data.read(self._bands, window=part)[:, known].ravel())
+        values = np.concatenate(found)
+        if not len(values):
+            return 0.0, 65535.0
+        low, high = np.percentile(values, [_DARKEST, _BRIGHTEST]).tolist()
+        return low, max(high, low + 1)
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        """GDAL under our settings; what it says, or our file, in our own errors."""
+        try:
+            with rasterio.Env(**ENV):
+                yield
+        except RasterioError as error:
+            self._check()
+            raise BadImage("damaged", type(error).__name__) from error
+        self._check()
+
+    def _check(self) -> None:
+        if self._files is not None:
+            self._files.file.check()
+
+
+def _bands(data: Any) -> tuple[list[int], bool]:
+    """The numbers of the bands to read, RGB or grey first, and whether the last is near infrared.
+
+    A fourth band that is not transparency is taken for near infrared, as cameras of aerial surveys
+    deliver it.
+    """
+    if data.dtypes[0] not in ("uint8", "uint16") or len(set(data.dtypes)) > 1:
+        raise BadImage("unsupported_samples", f"{data.dtypes[0]}")
+    height, width = data.block_shapes[0]
+    if height * width * data.count * np.dtype(data.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
+        raise BadImage("block_too_large", f"{width}×{height} px")
+    kinds = data.colorinterp
+    plain = [n for n, kind in enumerate(kinds, 1) if kind != ColorInterp.alpha]
+    colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+    if kinds[0] == ColorInterp.palette or len(plain) == 2 or len(data.dtypes) > 16:
+        raise BadImage("unsupported_samples", f"{data.count} bands")
+    if len(plain) == 1:
+        return plain, False
+    named = set(colours) <= set(kinds)
+    rgb = [kinds.index(colour) + 1 for colour in colours] if named else plain[:3]
+    others = [n for n in plain if n not in rgb]
+    return rgb + others[:1], bool(others)
+
+
+def _ground(data: Any) -> Ground:
+    affine = data.transform
+    if data.crs is None or affine.is_identity or affine.determinant == 0:
+        raise BadImage("no_georeference")
+    code = data.crs.to_epsg()
+    return Ground(tuple(affine)[:6], f"EPSG:{code}" if code else data.crs.to_wkt())
+
+
+def _px_m(ground: Ground, size_hw: tuple[int, int], crs: Any) -> tuple[float, float]:
+    """Metres that a px spans along its row and column.
+
+    Raises:
+        BadImage: no_georeference, where it lies nowhere on Earth.
+    """
+    try:
+        true = ground.px_m(size_hw)
+        latitude = ground.lon_lat(np.array([[size_hw[1] / 2, size_hw[0] / 2]]))[0, 1]
+    except ProjError as error:
+        raise BadImage("no_georeference", "no such place") from error
+    if not all(map(math.isfinite, true)) or min(true) <= 0 or abs(latitude) > 90:
+        raise BadImage("no_georeference", "no such place")
+    if crs.is_projected:
+        a, b, _, d, e, _ = ground.affine
+        unit_m = crs.linear_units_factor[1]
+        told = math.hypot(a, d) * unit_m, math.hypot(b, e) * unit_m
+        if all(abs(t / m - 1) < 0.01 for t, m in zip(told, true, strict=True)):
+            return told
+    return true
+
+
+def _even(px: float) -> float:
+    """The same number of px in a cell, but whole over `STEP_CELLS` where it is as good as that."""
+    over = px * STEP_CELLS
+    return round(over) / STEP_CELLS if abs(over - round(over)) < _EVEN_PX else px

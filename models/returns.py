@@ -1,0 +1,210 @@
+"""Point clouds (LAS, LAZ, COPC), read piece by piece into the cells of a grid."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import laspy
+import numpy as np
+from laspy.copc import CopcInfoVlr
+from lazrs import LazrsError  # type: ignore[import-untyped]  # it ships no types
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from models.datum import Bounds, horizontal, metres_per_unit
+from models.errors import BadSurface
+from models.ground import Ground
+
+CHUNK_POINTS = 500_000  # some 60 MB with all that is made of them
+PROBE_POINTS = 100_000  # enough to see whether anyone has classified them
+BLOCK_CELLS = 200  # side of what is asked of a COPC at once: 200 000 points at 20 a square metre
+
+GROUND, PLANT, SOLID, OTHER = KINDS = range(4)
+"""What a return hit; `OTHER` where nobody says."""
+
+_DROPPED = len(KINDS)
+_KIND_OF_CLASS = np.full(256, OTHER, np.uint8)
+# Water and roads are what things stand on; 8 was ground too, before LAS 1.4.
+_KIND_OF_CLASS[[2, 8, 9, 10, 11]] = GROUND
+_KIND_OF_CLASS[[3, 4, 5]] = PLANT
+# Buildings, towers, bridge decks; the French LiDAR HD's lasting objects and other buildings.
+_KIND_OF_CLASS[[6, 15, 17, 64, 67]] = SOLID
+# Noise; wires, since a plant below one is as high as the plant; LiDAR HD's artefacts and points
+# that no laser saw.
+_KIND_OF_CLASS[[7, 13, 14, 16, 18, 65, 66]] = _DROPPED
+
+_FIELDS = (
+    laspy.DecompressionSelection.base()
+    | laspy.DecompressionSelection.Z
+    | laspy.DecompressionSelection.CLASSIFICATION
+    | laspy.DecompressionSelection.FLAGS
+)
+
+
+class Cells(NamedTuple):
+    """What returns say of each cell of a grid (H, W); heights in m above the cloud's zero.
+
+    Attributes:
+        counts: int32 (kinds, H, W) returns of each kind.
+        top: float32 (kinds, H, W) highest of each kind; -inf where there is none.
+        total: float64 (kinds, H, W) sum of the heights of each kind.
+        lowest: float32 (H, W) of all kinds; inf where there is none.
+    """
+
+    counts: NDArray[np.int32]
+    top: NDArray[np.float32]
+    total: NDArray[np.float64]
+    lowest: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One file of points.
+
+    Attributes:
+        path: of the file.
+        crs: as the file says, with its vertical part.
+        bounds: of its points, in units of the horizontal part of the CRS.
+        unit_m: a unit of height, m.
+        classified: whether somebody said what its returns hit.
+        indexed: whether a part of it can be read without the rest (COPC).
+    """
+
+    path: Path
+    crs: CRS
+    bounds: Bounds
+    unit_m: float
+    classified: bool
+    indexed: bool
+
+
+def open_cloud(path: Path) -> Cloud:
+    """Look at a cloud's header and its first points.
+
+    Raises:
+        BadSurface: `unreadable`, `no_crs` or `units`.
+    """
+    with _reading(path), laspy.open(path) as file:
+        header = file.header
+        crs = header.parse_crs()
+        corners = np.array([*header.mins[:2], *header.maxs[:2]], np.float64)
+        indexed = any(isinstance(record, CopcInfoVlr) for record in header.vlrs[:1])
+        classes = np.asarray(file.read_points(PROBE_POINTS).classification, np.uint8)
+    horizontal(crs, path.name)
+    if not len(classes) or not np.isfinite(corners).all():
+        raise BadSurface("unreadable", f"{path.name} holds no points")
+    classified = bool((_KIND_OF_CLASS[classes] < OTHER).any())
+    left, bottom, right, top = corners.tolist()
+    unit_m = metres_per_unit(crs, "", path.name)
+    return Cloud(path, crs, (left, bottom, right, top), unit_m, classified, indexed)
+
+
+def gather(clouds: Sequence[Cloud], ground: Ground, size_hw: tuple[int, int]) -> Cells:
+    """Count the returns of clouds into the cells of a grid.
+
+    Memory holds the grid and one piece of a cloud, however many points there are. Of a COPC only
+    the pieces that meet the grid are read; other files are read through.
+
+    Args:
+        clouds: any of them may lie elsewhere.
+        ground: where the grid lies.
+        size_hw: of the grid.
+
+    Raises:
+        BadSurface: `unreadable`.
+    """
+    cells = Cells(
+        np.zeros((len(KINDS), *size_hw), np.int32),
+        np.full((len(KINDS), *size_hw), -np.inf, np.float32),
+        np.zeros((len(KINDS), *size_hw), np.float64),
+        np.full(size_hw, np.inf, np.float32),
+    )
+    for cloud in clouds:
+        across = horizontal(cloud.crs, cloud.path.name)
+        here = Transformer.from_crs(across, ground.crs, always_xy=True)
+        with _reading(cloud.path):
+            for rows, columns in _blocks(size_hw, BLOCK_CELLS if cloud.indexed else max(size_hw)):
+                window = _window(ground, rows, columns, here, cloud.bounds)
+                if window is not None:
+                    for points in _pieces(cloud, window):
+                        _count(cells, points, cloud, ground, rows, columns, here)
+    return cells
+
+
+def _blocks(size_hw: tuple[int, int], side: int) -> Iterator[tuple[range, range]]:
+    height, width = size_hw
+    for top, left in product(range(0, height, side), range(0, width, side)):
+        yield range(top, min(top + side, height)), range(left, min(left + side, width))
+
+
+def _window(
+    ground: Ground, rows: range, columns: range, here: Transformer, bounds: Bounds
+) -> Bounds | None:
+    """The part of a cloud that a block of cells may hold, in the cloud's CRS."""
+    a, b, c, d, e, f = ground.affine
+    corners = [(x, y) for x in (columns[0], columns[-1] + 1) for y in (rows[0], rows[-1] + 1)]
+    x, y = np.array([(a * x + b * y + c, d * x + e * y + f) for x, y in corners]).T
+    box = here.transform_bounds(x.min(), y.min(), x.max(), y.max(), direction="INVERSE")
+    left, bottom = np.maximum(box[:2], bounds[:2]).tolist()
+    right, top = np.minimum(box[2:], bounds[2:]).tolist()
+    return (left, bottom, right, top) if left <= right and bottom <= top else None
+
+
+def _pieces(cloud: Cloud, window: Bounds) -> Iterator[Any]:
+    """Points of a cloud, all that lie in the window among them."""
+    if cloud.indexed:
+        limits = laspy.copc.Bounds(np.array(window[:2]), np.array(window[2:]))
+        with cloud.path.open("rb") as stream:
+            reader = laspy.CopcReader(stream, decompression_selection=_FIELDS)
+            yield reader.query(limits)
+        return
+    with laspy.open(cloud.path, decompression_selection=_FIELDS) as file:
+        missing = file.header.point_count
+        for points in file.chunk_iterator(CHUNK_POINTS):
+            missing -= len(points)
+            x, y = np.asarray(points.x), np.asarray(points.y)
+            left, bottom, right, top = window
+            yield points[(x >= left) & (x <= right) & (y >= bottom) & (y <= top)]
+    if missing:  # the library only logs it
+        raise BadSurface("unreadable", f"{cloud.path.name} ends {missing} points too early")
+
+
+def _count(
+    cells: Cells,
+    points: Any,
+    cloud: Cloud,
+    ground: Ground,
+    rows: range,
+    columns: range,
+    here: Transformer,
+) -> None:
+    """Add the points that lie in a block of cells."""
+    kind = _KIND_OF_CLASS[np.asarray(points.classification, np.uint8)]
+    a, b, c, d, e, f = ground.affine
+    x, y = here.transform(np.asarray(points.x), np.asarray(points.y))
+    inverse = np.linalg.inv(np.array([[a, b], [d, e]], np.float64))
+    column, row = np.floor(inverse @ np.stack([x - c, y - f]))
+    keep = (kind < _DROPPED) & ~np.asarray(points.withheld, np.bool_)
+    keep &= (row >= rows[0]) & (row <= rows[-1]) & (column >= columns[0]) & (column <= columns[-1])
+    at = row[keep].astype(np.intp), column[keep].astype(np.intp)
+    z = np.asarray(points.z)[keep] * cloud.unit_m
+    np.add.at(cells.counts, (kind[keep], *at), 1)
+    np.add.at(cells.total, (kind[keep], *at), z)
+    np.maximum.at(cells.top, (kind[keep], *at), z.astype(np.float32))
+    np.minimum.at(cells.lowest, at, z.astype(np.float32))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What the libraries say of a damaged file, as our own error."""
+    try:
+        yield
+    except (
+        laspy.LaspyException, LazrsError, ProjError, OSError, ValueError, struct.error, EOFError,
+    ) as error:  # fmt: skip
+        raise BadSurface("unreadable", f"{path.name}: {error}") from error

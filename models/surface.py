@@ -1,0 +1,228 @@
+"""Heights above ground from what a survey measured: surface models and point clouds.
+
+Three sources, each checked once against the whole picture, then asked window by window:
+`SurfaceModel` (surface minus terrain), `AboveGround` (heights themselves) and `PointCloud` (returns
+of a laser). What nobody measured is not valid, never low.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rasterio import DatasetReader
+
+from models.above import (
+    ACCURACY_M,
+    REACH_M,
+    Metres,
+    around,
+    bare,
+    inside,
+    mean_of,
+    plausible,
+    samples,
+    shared,
+    shares,
+    told,
+    unsaid,
+    wider,
+    without_peaks,
+)
+from models.datum import same_zero
+from models.elevation import on_grid, open_heights
+from models.errors import BadSurface
+from models.ground import Ground
+from models.heights import LOW_M, HeightMap
+from models.relief import ground_cells
+from models.returns import GROUND, OTHER, PLANT, SOLID, gather, open_cloud
+
+_SAMPLES = 3  # windows along each side of a picture that a survey is checked in
+
+
+class SurfaceModel:
+    """Heights as surface minus terrain.
+
+    Without terrain, the ground is what a cloth below the surface touches, which a wood without gaps
+    or a roof over 100 m wide may deceive.
+
+    Args:
+        surface: rasters of what is seen from above, in any CRS; the first that knows a place is
+            believed.
+        terrain: rasters of the bare ground; none to find it in the surface.
+        ground: where the picture lies.
+        size_hw: of the picture.
+        accuracy_m: standard deviation of either's heights.
+
+    Raises:
+        BadSurface: `no_crs`, `units`, `vertical_datum`, `no_overlap`, `unreadable` or `mismatch`.
+    """
+
+    def __init__(
+        self,
+        surface: Sequence[DatasetReader],
+        terrain: Sequence[DatasetReader],
+        ground: Ground,
+        size_hw: tuple[int, int],
+        accuracy_m: float = ACCURACY_M,
+    ) -> None:
+        self._surface = [open_heights(raster) for raster in surface]
+        self._terrain = [open_heights(raster) for raster in terrain]
+        self._accuracy_m = accuracy_m
+        same_zero([*self._surface, *self._terrain])
+        both = shared(self._surface, "surface model", ground, size_hw)
+        if terrain:
+            both = shared(self._terrain, "terrain", *both)
+            plausible(samples(self._difference, both, _SAMPLES))
+
+    def heights(
+        self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
+    ) -> HeightMap:
+        """Heights in one window.
+
+        Args:
+            ground: where its grid lies.
+            size_hw: of the grid.
+            prior: float32 (H, W) probability of vegetation from elsewhere; `PLANT_IF_UNSAID` if
+                None.
+
+        Raises:
+            BadSurface: `unreadable`.
+        """
+        cell_m = ground.gsd_m(size_hw)
+        margin = 1 if self._terrain else round(REACH_M / cell_m)
+        wide = wider(ground, size_hw, margin)
+        sigma = np.full(wide[1], np.hypot(self._accuracy_m, self._accuracy_m), np.float32)
+        if self._terrain:
+            height = self._difference(*wide)
+        else:
+            top = on_grid(self._surface, *wide)
+            under, unsure = bare(top, ground_cells(top, top, cell_m), cell_m)
+            height, sigma = top - under, np.hypot(sigma, unsure)
+        return told(without_peaks(height), sigma, unsaid(prior, size_hw), ground, margin)
+
+    def _difference(self, ground: Ground, size_hw: tuple[int, int]) -> Metres:
+        return on_grid(self._surface, ground, size_hw) - on_grid(
+            self._terrain, ground, size_hw, smooth=True
+        )
+
+
+class AboveGround:
+    """Heights that somebody has already taken from the ground (a canopy or normalised model).
+
+    Args:
+        rasters: of heights above ground, in any CRS; the first that knows a place is believed.
+        ground: where the picture lies.
+        size_hw: of the picture.
+        accuracy_m: standard deviation of the heights.
+
+    Raises:
+        BadSurface: `no_crs`, `units`, `no_overlap`, `unreadable` or `mismatch`.
+    """
+
+    def __init__(
+        self,
+        rasters: Sequence[DatasetReader],
+        ground: Ground,
+        size_hw: tuple[int, int],
+        accuracy_m: float = ACCURACY_M,
+    ) -> None:
+        self._rasters = [open_heights(raster) for raster in rasters]
+        self._accuracy_m = accuracy_m
+        known = shared(self._rasters, "raster of heights", ground, size_hw)
+        plausible(samples(lambda *grid: on_grid(self._rasters, *grid), known, _SAMPLES))
+
+    def heights(
+        self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
+    ) -> HeightMap:
+        """Heights in one window; as `SurfaceModel.heights`."""
+        wide = wider(ground, size_hw, 1)
+        sigma = np.full(wide[1], self._accuracy_m, np.float32)
+        height = on_grid(self._rasters, *wide)
+        return told(without_peaks(height), sigma, unsaid(prior, size_hw), ground, 1)
+
+
+class PointCloud:
+    """Heights of a laser's returns above the bare ground.
+
+    The ground is the terrain where one is given, else what the cloud calls ground, else, where
+    nobody classified the cloud, what a cloth below it touches; between, it is interpolated.
+
+    Args:
+        paths: LAS, LAZ or COPC files, in any CRS.
+        terrain: rasters of the bare ground, or none.
+        ground: where the picture lies.
+        size_hw: of the picture.
+        accuracy_m: standard deviation of a return's height.
+
+    Raises:
+        BadSurface: `no_crs`, `units`, `vertical_datum`, `no_overlap`, `unreadable`,
+            `mixed_classes` or `mismatch`.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        terrain: Sequence[DatasetReader],
+        ground: Ground,
+        size_hw: tuple[int, int],
+        accuracy_m: float = ACCURACY_M,
+    ) -> None:
+        self._clouds = [open_cloud(path) for path in paths]
+        self._terrain = [open_heights(raster) for raster in terrain]
+        self._accuracy_m = accuracy_m
+        same_zero([*self._clouds, *self._terrain])
+        both = shared(self._clouds, "point cloud", ground, size_hw)
+        if len({cloud.classified for cloud in self._clouds}) > 1:
+            raise BadSurface("mixed_classes", "some point clouds are classified and some are not")
+        self._classified = self._clouds[0].classified
+        if terrain:
+            both = shared(self._terrain, "terrain", *both)
+            plausible(samples(self._lowest, both, 1))  # a file without an index is read through
+
+    def heights(
+        self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
+    ) -> HeightMap:
+        """Heights in one window: a cell's is that of the highest of what most of it shows.
+
+        That is plants, or all else above the ground. Heights up to `LOW_M` are the mean of all
+        returns. A cell without returns tells what those around it do.
+
+        Args:
+            ground: where its grid lies.
+            size_hw: of the grid.
+            prior: float32 (H, W) probability of vegetation from elsewhere, for cells that no class
+                tells of; `PLANT_IF_UNSAID` if None.
+
+        Raises:
+            BadSurface: `unreadable`.
+        """
+        cell_m = ground.gsd_m(size_hw)
+        # Two cells: what is around a cell tells its height where it is empty, and how sure it is.
+        margin = 2 if self._terrain else round(REACH_M / cell_m)
+        wide = wider(ground, size_hw, margin)
+        count, top, total, lowest = gather(self._clouds, *wide)
+        mean = mean_of(total.sum(0), count.sum(0))
+        unsure = np.full(wide[1], self._accuracy_m, np.float32)
+        if self._terrain:
+            under = on_grid(self._terrain, *wide, smooth=True)
+        else:
+            level, known = mean_of(total[GROUND], count[GROUND]), count[GROUND] > 0
+            if not self._classified:
+                known = ground_cells(np.where(count.sum(0) > 0, lowest, np.nan), mean, cell_m)
+                level = mean
+            under, unsure = bare(level, known, cell_m)
+        plants, others = count[PLANT], count[SOLID] + count[OTHER]
+        highest = np.where(plants >= others, top[PLANT], np.maximum(top[SOLID], top[OTHER]))
+        height = np.where(highest - under > LOW_M, highest - under, mean - under)
+        height = without_peaks(height)
+        height = np.where(np.isnan(mean), around(height), height)
+        inner = inside(margin)
+        said = shares(count)[inner]
+        vegetation = np.where(np.isnan(said), unsaid(prior, size_hw), said)
+        sigma = np.full(wide[1], self._accuracy_m, np.float32)
+        return told(height, np.hypot(sigma, unsure), vegetation, ground, margin)
+
+    def _lowest(self, ground: Ground, size_hw: tuple[int, int]) -> Metres:
+        lowest = gather(self._clouds, ground, size_hw).lowest
+        known = np.where(np.isfinite(lowest), lowest, np.nan)
+        return known - on_grid(self._terrain, ground, size_hw, smooth=True)

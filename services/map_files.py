@@ -1,0 +1,109 @@
+"""What GIS people expect beside a map: its STAC item, and its parcels as GeoJSON."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pystac
+from pystac.extensions.projection import ProjectionExtension
+
+from models.cells import BANDS, COLOURS
+from models.ground import Ground
+from models.heights import GRID_M
+from services.events import Observation
+from services.sites import Site
+
+_MEDIA = {
+    "heights": pystac.MediaType.COG,
+    "colours": pystac.MediaType.COG,
+    "quicklook": pystac.MediaType.PNG,
+    "parcels": pystac.MediaType.GEOJSON,
+}
+_ROLES = {
+    "heights": ["data"],
+    "colours": ["data"],
+    "quicklook": ["thumbnail"],
+    "parcels": ["data"],
+}
+_BANDS = {"heights": BANDS, "colours": COLOURS}
+
+
+def stac_item(
+    name: str,
+    ground: Ground,
+    size_hw: tuple[int, int],
+    captured_at: datetime,
+    files: Mapping[str, str],
+    properties: Mapping[str, Any],
+    infrared: bool,
+) -> bytes:
+    """A STAC item (1.1, projection extension) as JSON.
+
+    Args:
+        name: id of the item.
+        ground: where the cells lie.
+        size_hw: cells down and across.
+        captured_at: of the survey.
+        files: asset name → key in the redacted bucket; they lie beside the item.
+        properties: what else is said of the map.
+        infrared: whether colours have a fourth band.
+    """
+    height, width = size_hw
+    corners = np.array([[0, 0], [0, height], [width, height], [width, 0]], np.float64)
+    ring = ground.lon_lat(corners).round(7).tolist()
+    longitudes, latitudes = zip(*ring, strict=True)
+    item = pystac.Item(
+        name,
+        {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        captured_at,
+        {"gsd": GRID_M, **properties},
+    )
+    projection = ProjectionExtension.ext(item, add_if_missing=True)
+    projection.apply(
+        code=ground.crs if ground.crs.startswith("EPSG:") else None,
+        wkt2=None if ground.crs.startswith("EPSG:") else ground.crs,
+        shape=[height, width],
+        transform=list(ground.affine),
+    )
+    for role, media in _MEDIA.items():
+        bands = _BANDS.get(role, ())[: None if infrared or role != "colours" else 3]
+        extra = {"bands": [{"name": band} for band in bands]} if bands else {}
+        href = "./" + files[role].rpartition("/")[2]
+        item.add_asset(
+            role, pystac.Asset(href, media_type=media, roles=_ROLES[role], extra_fields=extra)
+        )
+    return json.dumps(item.to_dict(include_self_link=False), indent=1).encode()
+
+
+def parcels(site: Site, observations: Iterable[Observation]) -> bytes:
+    """GeoJSON (RFC 7946) of the assets that were measured, a property for each figure.
+
+    `vegetation.height` becomes `vegetation.height`, `vegetation.height.low` and `.high` where there
+    is an interval, and `vegetation.height.reason` where it is unknown.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for observation in observations:
+        name, properties = observation.quantity, told.setdefault(observation.asset, {})
+        figures = {
+            "": observation.value,
+            ".low": observation.low,
+            ".high": observation.high,
+            ".reason": observation.reason,
+            ".unit": observation.unit,
+        }
+        properties |= {name + end: figure for end, figure in figures.items() if figure is not None}
+        properties |= {f"{name}.{detail}": v for detail, v in observation.detail.items()}
+    features = [
+        {
+            "type": "Feature",
+            "id": asset.id,
+            "geometry": asset.geometry.model_dump(mode="json"),
+            "properties": {"asset": asset.id, "kind": asset.kind, **told[asset.id]},
+        }
+        for asset in site.assets
+        if asset.id in told
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()

@@ -1,0 +1,160 @@
+"""The map of a raster, once its windows are done: mosaic, measures, and the files beside it.
+
+It is an item of its batch like any other: its outcome is committed once, and a run that was cut
+off draws it again from the same cells, to the same bytes.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import rasterio
+
+from models.cells import Cells, decode
+from models.errors import BadImage, Reasoned, StorageError
+from models.mosaic import Mosaic, blend
+from models.raster import ENV, Raster, Window
+from services.catalog import Catalog
+from services.items import Item
+from services.map_files import parcels, stac_item
+from services.observing import Origin
+from services.outcome import Outcome, Stages
+from services.pipeline import Line
+from services.quicklook import quicklook
+from services.survey_map import Surveying, SurveyMap
+from services.tiles import captured, open_raster
+
+_SUFFIXES = {
+    "heights": ".heights.tif",
+    "colours": ".colours.tif",
+    "quicklook": ".png",
+    "parcels": ".geojson",
+    "item": ".stac.json",
+}
+"""What belongs to a map: name → the end of its key in the redacted bucket."""
+
+_TYPES = {
+    "heights": "image/tiff; application=geotiff; profile=cloud-optimized",
+    "colours": "image/tiff; application=geotiff; profile=cloud-optimized",
+    "quicklook": "image/png",
+    "parcels": "application/geo+json",
+    "item": "application/geo+json",
+}
+
+
+def draw(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) -> Outcome:
+    """Make the map of a raster from what its windows showed.
+
+    Args:
+        line: of the batch.
+        catalog: holds what became of the windows.
+        item: the raster.
+        windows: all of its windows.
+
+    Raises:
+        StorageError: the store fails: the map is not done.
+    """
+    try:
+        return _drawn(line, catalog, item, windows)
+    except StorageError:
+        raise
+    except Reasoned as error:
+        reason = error.reason
+    except Exception as error:  # noqa: BLE001 - one bad map never stops a batch
+        reason = f"internal_error:{type(error).__name__}"
+    return line.quarantine(item, reason)
+
+
+def _drawn(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) -> Outcome:
+    stages, store = Stages(), line.store
+    works = {line.work(one): one.window for one in windows if one.window is not None}
+    done = catalog.done(list(works))
+    keys = {works[o.work]: o.files["cells"] for o in done.values() if "cells" in o.files}
+    if not keys:
+        raise BadImage("nothing_analysed", "none of its windows could be done")
+
+    def cells(window: Window) -> Cells | None:
+        return decode(store.get("redacted", keys[window])[0]) if window in keys else None
+
+    raster = open_raster(store, item.key, item.etag)
+    with TemporaryDirectory(prefix="vigie-map-") as folder, rasterio.Env(**ENV):
+        with stages.of("blend"):
+            mosaic = blend(
+                Path(folder),
+                raster.grid,
+                raster.grid_hw,
+                list(works.values()),
+                cells,
+                raster.infrared,
+            )
+        return _told(line, catalog, item, raster, mosaic, stages)
+
+
+def _told(
+    line: Line, catalog: Catalog, item: Item, raster: Raster, mosaic: Mosaic, stages: Stages
+) -> Outcome:
+    """Measure on a mosaic, and publish it with what belongs to it."""
+    files = {name: line.published(item, suffix) for name, suffix in _SUFFIXES.items()}
+    captured_at, time_source = captured(line.store, line.site, item.key, item.etag)
+    survey = line.site.survey_of(item.key)
+    assert survey is not None  # no other raster becomes a map
+    with mosaic.heights.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    origin = Origin(
+        line.site,
+        None,
+        line.work(item),
+        captured_at,
+        time_source,
+        files["heights"],
+        sha256,
+        line.eyes.redactor.model,
+        {name: detector.model for name, detector in line.eyes.detectors.items()},
+    )
+    with rasterio.open(mosaic.heights) as heights, rasterio.open(mosaic.colours) as colours:
+        with stages.of("measure"):
+            past = catalog.observations
+            seen = SurveyMap(origin, survey, item.key, raster.grid, heights, colours, past)
+            surveying = [p for p in line.purposes.values() if isinstance(p, Surveying)]
+            observations = [o for purpose in surveying for o in purpose.survey(seen)]
+        share = round(mosaic.analysed / max(mosaic.seen, 1), 4)
+        made = {
+            "quicklook": quicklook(heights, colours, f"{survey.id}  {captured_at:%Y-%m-%d}"),
+            "parcels": parcels(line.site, observations),
+            "item": stac_item(
+                f"{survey.id}-{line.work(item)[:8]}",
+                raster.grid,
+                raster.grid_hw,
+                captured_at,
+                files,
+                {
+                    "vigie:models": list(line.eyes.models),
+                    "vigie:redactor": origin.redactor,
+                    "vigie:source_gsd_m": round(raster.gsd_m, 4),
+                    "vigie:analysed": share,
+                    "vigie:sha256": sha256,
+                },
+                raster.infrared,
+            ),
+        }
+    outcome = Outcome(
+        key=item.name,
+        work=origin.work,
+        status="redacted",
+        captured_at=captured_at,
+        redactor=origin.redactor,
+        width=raster.grid_hw[1],
+        height=raster.grid_hw[0],
+        redacted_key=files["heights"],
+        sha256=sha256,
+        facts={"analysed": share},
+        observations=tuple(observations),
+        files=files,
+    )
+    with stages.of("write"):
+        for name, path in (("heights", mosaic.heights), ("colours", mosaic.colours)):
+            line.store.put_file("redacted", files[name], path, _TYPES[name])
+        for name, data in made.items():
+            line.store.put("redacted", files[name], data, _TYPES[name])
+    return outcome.model_copy(update={"seconds": stages.seconds})

@@ -1,0 +1,179 @@
+"""A window of a raster as a picture of the line, and what it says of the ground, cell by cell."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.capture import Tags, TimeSource, time_of
+from models.cells import cells_of, encode
+from models.errors import BadImage, VigieError
+from models.frame import Frame, Limits
+from models.heights import HeightMap
+from models.obscured import obscured
+from models.raster import Raster, Tile, Window
+from models.redaction import Polygon, RedactedFrame
+from services.items import Item
+from services.ranges import StoredRanges
+from services.sites import Site
+from services.storage import Store
+
+LIMITS = Limits()
+LEGIBLE_M = 0.2
+"""Ground sampling distance under which a person may be more than a speck."""
+
+_RIM_M = 2.0  # what the border of a window cuts lies within it: people, faces, plates
+_EXIF = {0x9003: "EXIF_DateTimeOriginal", 0x9011: "EXIF_OffsetTimeOriginal"}
+
+
+@runtime_checkable
+class HeightSource(Protocol):
+    """Tells heights for the ground that a redacted frame shows, from it or from elsewhere."""
+
+    def heights(self, frame: RedactedFrame, valid: NDArray[np.bool_] | None = None) -> HeightMap:
+        """Heights on the grid of `GRID_M` that begins at the frame's upper left corner.
+
+        Args:
+            frame: has `ground` and `gsd_m`; covers a whole number of cells.
+            valid: bool (H, W) px that may be analysed; all where None.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """What is known of a window of a raster beside its pixels.
+
+    Attributes:
+        valid: bool (H, W) px, where there is data.
+        near_infrared: uint8 (H, W) px as it was taken, or None.
+        gsd_m: of the px.
+        rim: outlines in px along the borders where the raster goes on. Who is cut by one of these
+            may be missed here, and is seen whole in the next window.
+        digest: sha256 of the pixels: what stands for the bytes of an original.
+    """
+
+    valid: NDArray[np.bool_]
+    near_infrared: NDArray[np.uint8] | None
+    gsd_m: float
+    rim: tuple[Polygon, ...]
+    digest: bytes
+
+    def cells(self, frame: RedactedFrame, source: HeightSource) -> bytes:
+        """Heights and colours (`models.cells.encode`); what redaction covered is not analysed."""
+        shown = self.valid.copy()
+        for x1, y1, x2, y2 in (region.box for region in frame.regions):
+            shown[y1:y2, x1:x2] = False
+        clear = shown & ~obscured(frame.pixels, self.gsd_m)
+        heights = source.heights(frame, clear)
+        return encode(cells_of(heights, frame.pixels, self.near_infrared, self.valid, shown))
+
+
+def open_raster(store: Store, key: str, etag: str) -> Raster:
+    """A raster of the inbox, the one opened last at once.
+
+    Raises:
+        BadImage: as `Raster`; changed_since_submission.
+        StorageError: the store fails.
+    """
+    return _opened(store, key, etag)[0]
+
+
+def take(
+    store: Store, site: Site, name: str, key: str, etag: str, window: Window
+) -> tuple[Frame, Taken]:
+    """Read a window: its pixels, personal data included, and what else is known of it.
+
+    Args:
+        store: where the raster is.
+        site: whose it is.
+        name: of the window.
+        key: of the raster.
+        etag: of the raster when it was submitted.
+        window: what to read.
+
+    Raises:
+        BadImage: damaged, truncated, changed_since_submission.
+        StorageError: the store fails.
+    """
+    try:
+        raster = open_raster(store, key, etag)
+        tile = raster.read(window)
+    except VigieError:
+        _opened.cache_clear()  # what GDAL keeps of a read that failed is not to be trusted
+        raise
+    survey = site.survey_of(key)
+    captured_at, time_source = captured(store, site, key, etag)
+    frame = Frame(
+        name,
+        tile.pixels,
+        survey.id if survey else "picture",
+        captured_at,
+        time_source,
+        tile.ground,
+        gsd_m=tile.gsd_m,
+    )
+    digest = hashlib.sha256(tile.pixels.data).digest()
+    rim = _rim(raster, window, tile)
+    return frame, Taken(tile.valid, tile.near_infrared, tile.gsd_m, rim, digest)
+
+
+def captured(store: Store, site: Site, key: str, etag: str) -> tuple[datetime, TimeSource]:
+    """When a raster was taken, as far as it, its key or the store tells (`models.capture`)."""
+    raster, stored_at = _opened(store, key, etag)
+    tags: Tags = {number: raster.tags.get(tag, "") for number, tag in _EXIF.items()}
+    return time_of(tags, site.captured_at(key), site.time_zone, stored_at)
+
+
+def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -> list[Item]:
+    """What a picture is done by: itself; a raster of a survey by windows.
+
+    After the windows comes the raster itself, where a map is made of them.
+
+    Args:
+        store: where it is.
+        site: whose it is.
+        item: the picture.
+        size_bytes: of its object.
+        mapped: whether maps are asked for; else only what is too large is done by windows.
+
+    Raises:
+        StorageError: the store fails.
+    """
+    if site.survey_of(item.key) is None or not item.key.lower().endswith((".tif", ".tiff")):
+        return [item]
+    try:
+        raster = open_raster(store, item.key, item.etag)
+    except BadImage:
+        return [item]  # the line says what is wrong with it
+    small = math.prod(raster.size_hw) <= LIMITS.max_pixels and size_bytes <= LIMITS.max_bytes
+    if small and not mapped:
+        return [item]
+    windows = [item.model_copy(update={"window": window}) for window in raster.windows()]
+    return [*windows, item] if mapped else windows
+
+
+@lru_cache(maxsize=1)
+def _opened(store: Store, key: str, etag: str) -> tuple[Raster, datetime]:
+    source = StoredRanges(store, "inbox", key, etag)
+    return Raster(key, source), source.modified_at
+
+
+def _rim(raster: Raster, window: Window, tile: Tile) -> tuple[Polygon, ...]:
+    if tile.gsd_m >= LEGIBLE_M:
+        return ()
+    height, width = tile.valid.shape
+    rim = _RIM_M / tile.gsd_m
+    strips = (
+        (window.column > 0, (0, 0, rim, height)),
+        (window.row > 0, (0, 0, width, rim)),
+        (window.column + window.width < raster.grid_hw[1], (width - rim, 0, width, height)),
+        (window.row + window.height < raster.grid_hw[0], (0, height - rim, width, height)),
+    )
+    return tuple(
+        [(x1, y1), (x2, y1), (x2, y2), (x1, y2)] for goes_on, (x1, y1, x2, y2) in strips if goes_on
+    )
