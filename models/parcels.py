@@ -15,7 +15,7 @@ from models.heights import HeightMap
 Z90 = 1.645
 """Standard deviations on either side of a normal distribution that hold nine tenths of it."""
 
-ALIKE = 0.7
+ALIKE = 0.75
 """Share of the cells' sigma that stays in a mean over many: `training.canopy` measures it."""
 
 _VEGETATION = 0.5  # probability from which a cell is vegetation
