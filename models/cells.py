@@ -87,7 +87,8 @@ def encode(cells: Cells) -> bytes:
             dtype="uint16",
             crs=cells.ground.crs,
             transform=Affine(*cells.ground.affine),
-            compress="deflate",
+            compress="zstd",
+            zstd_level=1,
             predictor=2,
             interleave="band",
         ) as data:

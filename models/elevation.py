@@ -94,8 +94,8 @@ def _warped(
 ) -> NDArray[np.float32]:
     across = horizontal(raster.crs, raster.name).to_wkt()
     own = Ground(raster.dataset.transform[:6], across)
-    finer = min(own.gsd_m(raster.dataset.shape) / ground.gsd_m(size_hw), 1.0)
-    edges = Resampling.average if finer < _FINER else Resampling.nearest
+    finer = own.gsd_m(raster.dataset.shape) < _FINER * ground.gsd_m(size_hw)
+    edges = Resampling.average if finer else Resampling.nearest
     try:
         with WarpedVRT(
             raster.dataset,
@@ -106,10 +106,7 @@ def _warped(
             height=size_hw[0],
             width=size_hw[1],
             resampling=Resampling.bilinear if smooth else edges,
-            # Both, else GDAL guesses them from the window, and what a cell holds depends on it.
-            tolerance=0.001,
-            XSCALE=finer,
-            YSCALE=finer,
+            tolerance=0.001,  # px; with more, what a cell holds depends on the window
             dtype="float32",
             nodata=np.nan,  # what lies outside of the raster too
             src_nodata=raster.dataset.nodata,
