@@ -91,6 +91,14 @@ def _drawn(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) ->
         return _told(line, catalog, item, raster, mosaic, stages)
 
 
+def _models(line: Line, survey: str) -> dict[str, str]:
+    """Detector name → `name@digest` of what told what is its to tell."""
+    models = {name: detector.model for name, detector in line.eyes.detectors.items()}
+    if line.measured and survey in line.measured.models:
+        models["vegetation"] = line.measured.models[survey]
+    return models
+
+
 def _told(
     line: Line, catalog: Catalog, item: Item, raster: Raster, mosaic: Mosaic, stages: Stages
 ) -> Outcome:
@@ -110,7 +118,7 @@ def _told(
         files["heights"],
         sha256,
         line.eyes.redactor.model,
-        {name: detector.model for name, detector in line.eyes.detectors.items()},
+        _models(line, survey.id),
     )
     with rasterio.open(mosaic.heights) as heights, rasterio.open(mosaic.colours) as colours:
         with stages.of("measure"):
@@ -129,7 +137,7 @@ def _told(
                 captured_at,
                 files,
                 {
-                    "vigie:models": list(line.eyes.models),
+                    "vigie:models": list(line.models),
                     "vigie:redactor": origin.redactor,
                     "vigie:source_gsd_m": round(raster.gsd_m, 4),
                     "vigie:analysed": share,

@@ -9,6 +9,7 @@ from models.personal import PersonalData
 from models.redaction import Locator, Redactor
 from services import purposes as purpose_plugins
 from services.audit import Witness
+from services.measured import Measured
 from services.pipeline import Eyes, Line
 from services.references import References
 from services.seal import Seal
@@ -89,6 +90,8 @@ def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Setti
     Raises:
         PurposeRefused: the site does not declare one of them.
         BadWeights: weights are missing or damaged.
+        BadConfiguration: heights of a survey are not in the inbox.
+        StorageError: the store fails.
     """
     wanted = purposes_of(site, purposes)
     detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
@@ -96,4 +99,6 @@ def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Setti
     witness = Witness(settings.operator, site.source, settings.key("audit"))
     recipient = settings.quarantine_recipient
     seal = Seal(recipient) if recipient else None
-    return Line(store, site, eyes, wanted, witness, seal, References(store, site))
+    return Line(
+        store, site, eyes, wanted, witness, seal, References(store, site), Measured(store, site)
+    )

@@ -22,6 +22,7 @@ from models.registration import MODEL as REGISTRATION
 from services.audit import Witness
 from services.events import work_key
 from services.items import Item, shortened
+from services.measured import Measured
 from services.outcome import Outcome, Stages, Testimony, described
 from services.references import References
 from services.seal import Seal
@@ -135,10 +136,17 @@ class Line:
     witness: Witness
     seal: Seal | None = None
     references: References | None = None
+    measured: Measured | None = None
 
     def work(self, item: Item) -> str:
         """The identity of doing this image with these models and this configuration."""
-        return work_key(item.etag, self.eyes.models, self.site.digest, item.name)
+        return work_key(item.etag, self.models, self.site.digest, item.name)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """`name@digest` of all that decides what is said, a survey's own heights among it."""
+        measured = self.measured.models.values() if self.measured else ()
+        return (*self.eyes.models, *sorted(measured))
 
     def published(self, item: Item, suffix: str) -> str:
         """A key in the redacted bucket beside the picture's own name.
@@ -194,6 +202,11 @@ class Line:
         del original  # nothing below may see it
         return self._tell(item, *seen, testimony, stages, taken)
 
+    def _height_source(self, item: Item) -> HeightSource | None:
+        network = self.eyes.height_source
+        measured = self.measured.of(item, network) if self.measured and network else None
+        return measured or network
+
     def _tell(
         self,
         item: Item,
@@ -209,7 +222,7 @@ class Line:
             view = self._view(item.key, frame, detections, self.work(item), redacted_key)
             observations = [o for p in self.purposes.values() for o in p.measure(view)]
             observations += view.sightings()
-            source = self.eyes.height_source if taken else None
+            source = self._height_source(item) if taken else None
             if taken and source:
                 cells = taken.cells(frame, source)
                 files["cells"] = self.published(item, ".cells.tif")

@@ -6,10 +6,10 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from services.geometry import Geometry, Number, Outline, Part, Position, wrong
 
@@ -197,6 +197,40 @@ class Camera(Part):
         return first.astimezone(UTC) if first.utcoffset() == second.utcoffset() else None
 
 
+class MeasuredHeights(Part):
+    """Files in the inbox that tell heights beside a survey's pictures: keys of objects.
+
+    Attributes:
+        surface: GeoTIFFs of what is seen from above.
+        terrain: GeoTIFFs of the bare ground.
+        above_ground: GeoTIFFs of heights above the ground.
+        points: point clouds, LAS, LAZ or COPC.
+        accuracy_m: standard deviation of their heights.
+    """
+
+    surface: tuple[Key, ...] = Field(default=(), examples=[["lidar/mns.tif"]])
+    terrain: tuple[Key, ...] = Field(default=(), examples=[["lidar/mnt.tif"]])
+    above_ground: tuple[Key, ...] = Field(default=(), examples=[["lidar/mnh.tif"]])
+    points: tuple[Key, ...] = Field(default=(), examples=[["lidar/dalle.copc.laz"]])
+    accuracy_m: Annotated[float, Field(strict=True, gt=0, le=10)] = Field(
+        default=0.1, examples=[0.1]
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        forms = [bool(one) for one in (self.surface, self.above_ground, self.points)]
+        if sum(forms) != 1:
+            raise wrong("name exactly one of surface, above_ground and points")
+        if self.above_ground and self.terrain:
+            raise wrong("heights above the ground need no terrain; leave it out")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.surface, *self.terrain, *self.above_ground, *self.points)
+
+
 class Survey(Part):
     """Pictures taken from straight above: an orthophoto, or frames of a flight.
 
@@ -204,12 +238,16 @@ class Survey(Part):
         id: its name in results.
         key_prefix: every object key that begins so is a picture of this survey.
         gsd_m: metres of ground that a px shows, where the pictures are no GeoTIFF that says so.
+        heights: what tells heights, instead of a network that guesses them from the pictures.
     """
 
     id: Id = Field(examples=["vol-2026-06"])
     key_prefix: KeyPrefix = Field(examples=["vols/2026-06/"])
     gsd_m: Annotated[float, Field(strict=True, gt=0, le=10)] | None = Field(
         default=None, examples=[0.02]
+    )
+    heights: MeasuredHeights | None = Field(
+        default=None, examples=[{"surface": ["lidar/mns.tif"], "terrain": ["lidar/mnt.tif"]}]
     )
 
 
@@ -220,7 +258,7 @@ class Asset(Part):
         id: URN; a short id in the file becomes urn:vigie:<territory>:<site>:<id>.
         purpose: the purpose that measures it.
         kind: what it is, e.g. container or skip.
-        geometry: GeoJSON Point or Polygon, in the file or from the GeoJSON beside it.
+        geometry: GeoJSON Point, Polygon or LineString, in the file or from the GeoJSON beside it.
         views: camera id → its outline in px of that camera's `size_wh`.
         limits: what the purpose's `Limits` take, by name.
     """

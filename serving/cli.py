@@ -113,7 +113,7 @@ def submit(
                 lambda done, total: bar.update(task, completed=done, total=total),
             )
     batch, manifest = batches.submit(
-        store, catalog, place, purposes, line.eyes.models, keys, prefix
+        store, catalog, place, purposes, line.models, keys, prefix
     )
     say(
         {"batch": batch, "images": len(manifest.items), "purposes": list(manifest.purposes)},

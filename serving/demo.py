@@ -60,7 +60,7 @@ def run_demo(images: Path | None, folder: Path, console: Console) -> None:
             keys = batches.upload(
                 store, pictures, "", lambda n, total: bar.update(task, completed=n, total=total)
             )
-        batch, manifest = batches.submit(store, catalog, site, ["waste"], line.eyes.models, keys)
+        batch, manifest = batches.submit(store, catalog, site, ["waste"], line.models, keys)
         console.print(f"batch [bold]{batch}[/]: {len(keys)} pictures of {pictures}")
         with Progress(console=console) as bar:
             task = bar.add_task("read → decode → redact → detect", total=len(keys))

@@ -20,10 +20,9 @@ from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
 from serving.page import render, small, write_page
-from training import counts
+from training import canopy, counts
 from training.counts import at_thresholds
 from training.dataset import WASTE_BAD, read_waste
-from training import canopy
 from training.evaluate import (
     Figure,
     Finder,

@@ -22,9 +22,10 @@ from models.errors import BadConfiguration, BadImage, NoSuchObject, Reasoned, St
 from services.audit import Journal, Witness
 from services.batches import files_below
 from services.outcome import Outcome, described
-from services.pipeline import LIMITS, Eyes
+from services.pipeline import Eyes
 from services.settings import Settings
 from services.storage import Bucket, Store
+from services.tiles import LIMITS
 
 _S3 = "s3://"
 _ROW = ("status", "reason", "width", "height", "regions")
