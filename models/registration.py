@@ -69,6 +69,11 @@ class KnownView:
         self._corners = [_corners(r, ()) for r in self._references]
         self._expected: dict[bytes, list[tuple[Floats, Floats]]] = {}
 
+    @property
+    def references(self) -> Sequence[Pixels]:
+        """The references, uint8 (H, W, 3) RGB in the camera's own size."""
+        return self._references
+
     def find(self, pixels: Pixels, covers: Sequence[Region] = ()) -> Sight:
         """Look for the view in uint8 (H, W, 3) RGB pixels; what is covered there does not count."""
         if pixels.mean() < _DARK_LEVEL:

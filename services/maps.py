@@ -141,6 +141,7 @@ def _told(
                     "vigie:redactor": origin.redactor,
                     "vigie:source_gsd_m": round(raster.gsd_m, 4),
                     "vigie:analysed": share,
+                    "vigie:mean_sigma_m": round(mosaic.sigma_m, 3),
                     "vigie:sha256": sha256,
                 },
                 raster.infrared,

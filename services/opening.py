@@ -9,8 +9,9 @@ from models.personal import PersonalData
 from models.redaction import Locator, Redactor
 from services import purposes as purpose_plugins
 from services.audit import Witness
+from services.eyes import Eyes
 from services.measured import Measured
-from services.pipeline import Eyes, Line
+from services.pipeline import Line
 from services.references import References
 from services.seal import Seal
 from services.settings import Settings

@@ -16,8 +16,11 @@ from models.heights import GRID_M, LOW_M
 _LONG_PX = 1200
 _LEGEND_PX = 76  # below the map
 _INK, _PAPER = (30, 34, 40), (255, 255, 255)
+# In letters that the font at hand has: it knows no accents.
+_WHAT = "hauteur / height"
+_NOTHING = "sans mesure / not analysed"
 _HATCH, _HATCH_PX = (205, 208, 212), 8
-_STEPS_M = (0.5, 2, 5, 10, 15, 20, 30)
+_STEPS_M = (LOW_M, 2, 5, 10, 15, 20, 30)
 """Limits of the colours, in metres; what is higher has the last one."""
 
 
@@ -37,7 +40,7 @@ def quicklook(heights: Any, colours: Any, title: str) -> bytes:
     told = heights.read((1, 3), out_shape=(2, *size_hw), resampling=Resampling.nearest)
     ground = colours.read((1, 2, 3), out_shape=(3, *size_hw), resampling=Resampling.average)
     picture = _painted(told, ground)
-    enlarged = max(1, 480 // picture.shape[1])
+    enlarged = max(1, 560 // picture.shape[1])
     picture = picture.repeat(enlarged, 0).repeat(enlarged, 1)
     return _png(picture, GRID_M / scale / enlarged, title)
 
@@ -67,27 +70,26 @@ def _palette() -> NDArray[np.uint8]:
 
 def _png(picture: NDArray[np.uint8], px_m: float, title: str) -> bytes:
     height, width = picture.shape[:2]
-    sheet = Image.new("RGB", (max(width, 480), height + _LEGEND_PX), _PAPER)
+    sheet = Image.new("RGB", (max(width, 560), height + _LEGEND_PX), _PAPER)
     sheet.paste(Image.fromarray(picture), (0, 0))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text((8, height + 6), title, _INK, font)
+    draw.text((8, height + 6), f"{title}  {_WHAT}", _INK, font)
     left, top = 8, height + 32
-    labels = [f"{step:g}" for step in _STEPS_M]
-    for colour, label in zip(_palette().tolist(), labels, strict=True):
+    for colour, step in zip(_palette().tolist(), _STEPS_M, strict=True):
         draw.rectangle((left, top, left + 31, top + 13), tuple(colour))
-        draw.text((left, top + 15), label, _INK, font)
+        draw.text((left, top + 15), f"{step:g}", _INK, font)
         left += 32
     draw.text((left + 2, top + 15), "m +", _INK, font)
     left += 40
     draw.rectangle((left, top, left + 31, top + 13), _PAPER, _INK)
     for x in range(left + 4, left + 31, _HATCH_PX):
         draw.line((x, top + 13, min(x + 13, left + 31), top), _HATCH, 2)
-    draw.text((left, top + 15), "?", _INK, font)
+    draw.text((left, top + 15), _NOTHING, _INK, font)
     length_m = _round_m(140 * px_m)
     length_px = round(length_m / px_m)
     right = sheet.width - 12
     draw.rectangle((right - length_px, top + 6, right, top + 10), _INK)
-    draw.text((right, top + 15), f"{length_m:g} m  (LOW < {LOW_M:g} m)", _INK, font, anchor="ra")
+    draw.text((right, top + 15), f"{length_m:g} m", _INK, font, anchor="ra")
     out = io.BytesIO()
     sheet.save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -5,7 +5,7 @@ Places are told in cells of `models.heights.GRID_M`, counted from the map's uppe
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -108,6 +108,3 @@ class Surveying(Protocol):
 
     @staticmethod
     def survey(of: SurveyMap) -> list[Observation]: ...  # noqa: D102 - see the module
-
-    @staticmethod
-    def judgement(limits: Mapping[str, float]) -> Mapping[str, Any]: ...  # noqa: D102

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from models.errors import BadConfiguration, BadImage, NoSuchObject, Reasoned, StorageError
 from services.audit import Journal, Witness
 from services.batches import files_below
+from services.eyes import Eyes
 from services.outcome import Outcome, described
-from services.pipeline import Eyes
 from services.settings import Settings
 from services.storage import Bucket, Store
 from services.tiles import LIMITS

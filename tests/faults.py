@@ -21,7 +21,8 @@ from models.errors import (
 )
 from models.redaction import Redactor, Region
 from services.audit import Witness
-from services.pipeline import Eyes, Item, Line
+from services.eyes import Eyes
+from services.pipeline import Item, Line
 from services.sites import load_site
 from services.storage import Store
 from tests.hostile import scene

@@ -10,7 +10,8 @@ from models.detections import Detections
 from models.heights import GRID_M, HeightMap
 from models.redaction import Redactor, Region
 from services.audit import Witness
-from services.pipeline import Eyes, Line
+from services.eyes import Eyes
+from services.pipeline import Line
 from services.sites import parse_site
 from tests.views import SITE_HEAD
 

@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models import gauge, growth
 from models.gauge import read_gauge
+from models.growth import growth_index
 from models.heights import GRID_M, LOW_M
 from models.parcels import Estimate, inside, near, parcel, reached, vigour
 from services import judgement as judge
@@ -34,9 +36,9 @@ from services.events import Observation
 from services.sites import Asset
 from services.survey_map import SurveyMap
 from services.view import View
-from services.visibility import dark
 
 DETECTORS = ("vegetation",)
+MODELS: Mapping[str, str] = {"gauge": gauge.MODEL, "growth": growth.MODEL}
 KINDS: Mapping[str, str] = {
     "parcel": "Polygon",
     "clearance": "LineString",
@@ -135,24 +137,38 @@ def measure(view: View) -> list[Observation]:
 
 
 def _grass(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observation:
-    reading = None if view.unseen else read_gauge(view.frame.pixels, outline)
+    if view.unseen:
+        return view.observe(asset.id, "vegetation.grass", outline, "gauge", reason=view.unseen)
+    reading = read_gauge(view.frame.pixels, outline)
     return view.observe(
         asset.id,
         "vegetation.grass",
         outline,
-        "vegetation",
-        value=reading.height_cm if reading else None,
+        "gauge",
+        value=reading.height_cm,
         unit="cm",
-        low=reading.low_cm if reading else None,
-        high=reading.high_cm if reading else None,
-        reason=reading.reason if reading else view.unseen,
-        confidence=reading.confidence if reading and reading.height_cm is not None else None,
+        low=reading.low_cm,
+        high=reading.high_cm,
+        reason=reading.reason,
+        confidence=None if reading.height_cm is None else reading.confidence,
     )
 
 
 def _growth(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observation:
-    reason = view.unseen or dark(view.frame.pixels, outline)
-    return view.observe(asset.id, "vegetation.growth", outline, "vegetation", reason=reason)
+    reason: str | None = view.unseen
+    index = None
+    if view.known is None or view.sight is None or view.camera is None:
+        reason = "no_references"
+    elif reason is None:
+        drawn = np.array(asset.views[view.camera.id], np.float32)
+        # By night a lawn is compared with itself by night.
+        light = view.frame.pixels.mean()
+        mown = min(view.known.references, key=lambda one: abs(one.mean() - light))
+        grown = growth_index(mown, view.frame.pixels, drawn, view.sight.affine)
+        index, reason = grown.index, grown.reason
+    return view.observe(
+        asset.id, "vegetation.growth", outline, "growth", value=index, reason=reason
+    )
 
 
 def survey(of: SurveyMap) -> list[Observation]:

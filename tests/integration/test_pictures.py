@@ -9,9 +9,10 @@ import pytest
 from models.errors import BadConfiguration, BadImage, NoSuchBucket, NoSuchObject
 from models.redaction import Redactor
 from services.audit import Witness
-from services.pipeline import LIMITS, Eyes
+from services.eyes import Eyes
 from services.settings import Settings
 from services.storage import ObjectInfo, Store
+from services.tiles import LIMITS
 from serving import pictures as pictures_module
 from serving.pictures import look_at, pictures_in
 

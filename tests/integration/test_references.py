@@ -14,7 +14,8 @@ from models.errors import BadConfiguration
 from models.redaction import Redactor
 from services import batches
 from services.catalog import Catalog
-from services.pipeline import Eyes, Line
+from services.eyes import Eyes
+from services.pipeline import Line
 from services.purposes import waste
 from services.references import References
 from services.sites import parse_site

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from models.redaction import Redactor
 from services import batches
 from services.catalog import Catalog
-from services.pipeline import Eyes, Line
+from services.eyes import Eyes
+from services.pipeline import Line
 from services.sites import parse_site
 from serving.cli import app
 from tests.faults import WITNESS, Finder
