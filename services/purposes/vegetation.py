@@ -161,10 +161,8 @@ def _growth(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observati
         reason = "no_references"
     elif reason is None:
         drawn = np.array(asset.views[view.camera.id], np.float32)
-        # By night a lawn is compared with itself by night.
-        light = view.frame.pixels.mean()
-        mown = min(view.known.references, key=lambda one: abs(one.mean() - light))
-        grown = growth_index(mown, view.frame.pixels, drawn, view.sight.affine)
+        pixels, affine = view.frame.pixels, view.sight.affine
+        grown = growth_index(view.known.references, pixels, drawn, affine)
         index, reason = grown.index, grown.reason
     return view.observe(
         asset.id, "vegetation.growth", outline, "growth", value=index, reason=reason
