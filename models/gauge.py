@@ -31,21 +31,24 @@ from models.markers import (
 _MIN_CELLS = 3
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _AROUND = 0.15  # of an outline's longer side, searched around it
-_MORE_PX = 4  # rows above and below a centimetre that are compared with it
+_MORE_PX = 3  # rows above and below a centimetre that are compared with it
 _SHADE = 0.3  # of the light: what is darker is not taken for shade
-_NOISE = 0.5  # of shares, as the scale of a Laplace distribution of what does not fit a step
+_PAPER = 0.75  # quantile of what is printed white: how bright the paper is between the blades
+_NOISE = 0.25  # of shares, as the scale of a Laplace distribution of what does not fit a step
+_DIRT = 0.5  # how much less hidden shares count that grass does not explain
 _HEIGHTS_CM = np.arange(-8, HEIGHT_CM - 2, 0.5)
 _SPREADS_CM = np.array([0.3, 0.6, 1, 1.5, 2, 3, 4, 5.5, 7.5, 10])
-# Of 1, the step's height, its spread, the tangent of the angle, and their products with it.
-_HEIGHT = (2.33, 0.79, 0.21, -2.44, -0.16, 2.53)
+# Of 1, the step's height, its spread and the tangent of the angle (benchmarks/drawn_gauge.py).
+_HEIGHT = (-0.05, 0.78, 1.25, 4.7)
 # Half of the 90 % interval, of 1, the step's height, its spread and its misfit.
-_HALF = (1.0, 0.05, 0.2, 5.0)
+_HALF = (0.19, 0.016, 0.46, 36.0)
 
 Outline = NDArray[np.float32]
 
 _SETTINGS = (
     (CELLS, CELL_CM, WIDTH_CM, PX_PER_CM, READABLE),
-    (_MIN_CELLS, _DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _NOISE, _HEIGHT, _HALF),
+    (_MIN_CELLS, _DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _PAPER, _NOISE, _DIRT),
+    (_HEIGHT, _HALF),
 )
 MODEL = f"gauge@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
 """name@digest of all that decides what is read."""
@@ -83,7 +86,7 @@ class Step:
     Attributes:
         height_cm: where half of the gauge is hidden.
         spread_cm: scale of the logistic function of height that the free share is.
-        misfit: mean distance of the shares from it, 0 to 1.
+        misfit: mean distance of the shares from it, 0 to 1; hidden ones above it count half.
         down: tangent of the angle at which the camera looks down.
     """
 
@@ -93,10 +96,8 @@ class Step:
     down: float
 
     def for_height(self) -> Floats:
-        """What the height of grass is linear in, (6,)."""
-        both = [1.0, self.height_cm, self.spread_cm]
-        down = [self.down, self.down * self.height_cm, self.down * self.spread_cm]
-        return np.array([*both, *down])
+        """What the height of grass is linear in, (4,)."""
+        return np.array([1.0, self.height_cm, self.spread_cm, self.down])
 
     def for_half(self) -> Floats:
         """What half of the interval is linear in, (4,)."""
@@ -113,7 +114,11 @@ def read_gauge(pixels: Pixels, outline: Outline | None = None) -> Reading:
     seen = look(pixels, outline)
     if isinstance(seen, Reading):
         return seen
-    step, found, corner = seen
+    return told(*seen)
+
+
+def told(step: Step, found: Found, corner: Floats) -> Reading:
+    """The height, of what `look` saw."""
     height = max(0.0, float(step.for_height() @ _HEIGHT))
     half = float(step.for_half() @ _HALF)
     readable = found.alike >= READABLE
@@ -185,23 +190,25 @@ def _free(found: Found) -> Floats:
             continue
         print_only = printed - printed.mean()
         contrast[cm] = (seen * print_only).sum() / np.square(print_only).sum()
-        paper[cm] = np.quantile(seen[printed > 0.8 * printed.max()], 0.85)
+        paper[cm] = np.quantile(seen[printed > 0.8 * printed.max()], _PAPER)
     readable = np.repeat(found.alike >= READABLE, CELL_CM)
     usual, lit = (np.nanquantile(one[readable], 0.6) for one in (contrast, paper))
     light = np.clip(paper / lit, _SHADE, 1.05)
-    return np.clip(contrast / (usual * light), -0.2, 1.05)
+    return np.asarray(np.clip(contrast / (usual * light), -0.2, 1.05), np.float64)
 
 
 def _step(free: Floats) -> tuple[float, float, float]:
     """Height and spread in cm of the step that fits best, and how badly it fits.
 
-    Dirt makes shares that fit no step; absolute distances do not give way to a few of them.
+    Dirt makes shares that fit no step: absolute distances do not give way to a few of them. It
+    hides the print like grass, while nothing looks like the print where grass hides it.
     """
     known = ~np.isnan(free)
     middles = np.arange(HEIGHT_CM)[known] + 0.5
     above = middles - _HEIGHTS_CM[:, None, None]
     model = 0.5 * (1 + np.tanh(above / (2 * _SPREADS_CM[:, None])))  # (heights, spreads, cm)
-    apart = np.abs(model - free[known]).sum(-1)
+    more = free[known] - model
+    apart = np.where(more > 0, more, -_DIRT * more).sum(-1)
     weights = np.exp((apart.min() - apart) / _NOISE)
     weights /= weights.sum()
     height = float((weights * _HEIGHTS_CM[:, None]).sum())

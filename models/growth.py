@@ -7,6 +7,7 @@ tint of the light does not count. Both are compared with a picture of the lawn j
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,8 +19,8 @@ _BLANK = 0.004  # change of brightness from px to px, as a share, under which no
 _EDGE_PX = 2.0  # blur before edges are taken: finer ones are the sensor's noise
 _STRONG = 0.9  # quantile of edges: stronger ones are shadows and things lying there
 _GREY = 0.02  # logarithm of green to red and blue under which a picture has no colours
-# What lawns gain from 4 to about 20 cm, in logarithms, as training/scenes draws them; weights.
-_UPRIGHT, _GREENER = 0.33, 0.15
+# What lawns gain from 4 to about 25 cm, in logarithms, as training/scenes draws them; weights.
+_UPRIGHT, _GREENER = 0.25, 0.11
 _BY_EDGES = 0.8
 _SETTINGS = (_DARK_LEVEL, _BLANK, _EDGE_PX, _STRONG, _GREY, _UPRIGHT, _GREENER, _BY_EDGES)
 MODEL = f"growth@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
@@ -43,18 +44,23 @@ class Growth:
 
 
 def growth_index(
-    mown: Pixels, pixels: Pixels, outline: NDArray[np.float32], affine: Floats | None = None
+    references: Sequence[Pixels],
+    pixels: Pixels,
+    outline: NDArray[np.float32],
+    affine: Floats | None = None,
 ) -> Growth:
     """Compare a lawn with itself when it was just mown.
 
     Args:
-        mown: uint8 (H, W, 3) RGB, the camera's reference picture, in the camera's own size.
+        references: uint8 (H, W, 3) RGB, one at least, the camera's pictures of the lawn just mown,
+            in the camera's own size. A picture is compared with the one that is as colourful: by
+            infrared light with one by infrared light.
         pixels: uint8 (h, w, 3) RGB, the picture to judge, of any size.
-        outline: float32 (N, 2) px of the lawn in `mown`.
-        affine: float64 (2, 3) from px of `mown` to those of the picture, both in the camera's own
-            size (`models.registration.Sight`); None where nothing moved.
+        outline: float32 (N, 2) px of the lawn in the references.
+        affine: float64 (2, 3) from px of the references to those of the picture, both in the
+            camera's own size (`models.registration.Sight`); None where nothing moved.
     """
-    height, width = mown.shape[:2]
+    height, width = references[0].shape[:2]
     inside = np.zeros((height, width), np.uint8)
     cv2.fillPoly(inside, [np.round(outline).astype(np.int32)], 1)
     now = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
@@ -63,6 +69,8 @@ def growth_index(
         whole = np.full((height, width), 1, np.uint8)
         inside &= cv2.warpAffine(whole, affine, (width, height), flags=how)
         now = np.asarray(cv2.warpAffine(now, affine, (width, height), flags=how), np.uint8)
+    colour = _colour(now)
+    mown = min(references, key=lambda reference: abs(_colour(reference) - colour))
     lawn = inside > 0
     if not lawn.any():
         return Growth(None, "out_of_view")
@@ -76,6 +84,10 @@ def growth_index(
     if green[0] is not None and green[1] is not None:
         index = _BY_EDGES * index + (1 - _BY_EDGES) * (green[1] - green[0]) / _GREENER
     return Growth(float(index), None)
+
+
+def _colour(pixels: Pixels) -> float:
+    return float((pixels.max(2) - pixels.min(2)).mean())
 
 
 def _upright(pixels: Pixels, lawn: NDArray[np.bool_]) -> float | None:

@@ -35,12 +35,14 @@ class Mosaic:
         colours: uint8 `models.cells.COLOURS`, NO_COLOUR where there are none.
         seen: number of cells that have a colour.
         analysed: number of cells that have a height.
+        sigma_m: mean of their standard deviations, metres.
     """
 
     heights: Path
     colours: Path
     seen: int
     analysed: int
+    sigma_m: float
 
 
 def blend(
@@ -82,7 +84,7 @@ def blend(
         "bigtiff": "if_safer",
         "sparse_ok": True,
     }
-    seen = analysed = 0
+    seen = analysed = sigma_cm = 0
     with (
         rasterio.Env(**ENV),
         rasterio.open(
@@ -113,12 +115,15 @@ def blend(
             if not parts:
                 continue
             told, shown = _blended(block, parts, counts)
-            analysed += int((told[0] != NOT_ANALYSED).sum())
+            known = told[0] != NOT_ANALYSED
+            analysed += int(known.sum())
+            sigma_cm += int(told[1][known].sum())
             seen += int((shown[0] != NO_COLOUR).sum())
             heights.write(told, window=Pixels(*block))
             colours.write(shown, window=Pixels(*block))
     made = {name: _optimized(path, folder / f"{name}.tif") for name, path in raw.items()}
-    return Mosaic(made["heights"], made["colours"], seen, analysed)
+    sigma_m = sigma_cm / max(analysed, 1) / 100
+    return Mosaic(made["heights"], made["colours"], seen, analysed, sigma_m)
 
 
 def _blended(

@@ -17,6 +17,7 @@ from models.errors import VigieError
 from services.settings import Settings
 from serving.audit_cli import audit, quarantine
 from serving.events_cli import Sinks, events, sinks_of, tell
+from serving.gauge_cli import gauge
 from serving.terminal import Batch, Json, err, out, progress_bar, say, table_of
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(audit, name="audit")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(events, name="events")
+app.add_typer(gauge, name="gauge")
 
 
 def main() -> None:
@@ -112,9 +114,7 @@ def submit(
                 prefix,
                 lambda done, total: bar.update(task, completed=done, total=total),
             )
-    batch, manifest = batches.submit(
-        store, catalog, place, purposes, line.models, keys, prefix
-    )
+    batch, manifest = batches.submit(store, catalog, place, purposes, line.models, keys, prefix)
     say(
         {"batch": batch, "images": len(manifest.items), "purposes": list(manifest.purposes)},
         as_json,

@@ -66,8 +66,8 @@ def encoded(bands, gsd_m=0.2, crs="EPSG:2154", transform=None, kinds=None, tags=
             transform=transform,
             **profile | options,
         ) as data:
+            data.update_tags(**(tags or {}))  # first: after the pixels, the directory would follow
             data.write(bands)
-            data.update_tags(**(tags or {}))
             if kinds:
                 data.colorinterp = [ColorInterp[kind] for kind in kinds]
         return bytes(file.read())

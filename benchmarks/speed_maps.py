@@ -1,0 +1,98 @@
+"""How quickly a raster becomes a map with what is shipped, and whether its windows leave seams.
+
+`python -m benchmarks.speed_maps` does a drawn raster of 4,096 px to a side, 20 cm a px, on one core
+and compares its mosaic with one look at the whole.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+
+from benchmarks.cost import cost
+from benchmarks.record import machine, tell
+from models.backends import export
+from models.card import SHIPPED, read_weights
+from models.cells import decode
+from models.detectors import vegetation
+from models.mosaic import blend
+from models.raster import Window
+from services import batches, embedded, tiles
+from services.catalog import Catalog
+from services.eyes import Eyes
+from services.opening import open_redactor
+from services.outcome import Stages
+from services.pipeline import Line
+from services.settings import Settings
+from services.storage import Store
+from tests.orthophotos import SITE, WITNESS, Parcels, drawn, encoded
+
+GSD_M = 0.2
+CROP_PX = 4096
+
+
+def speed(store: Store) -> None:
+    """What is shipped, on one core, and its mosaic beside one look at the whole."""
+    cv2.setNumThreads(1)
+    settings = Settings()
+    data = encoded(drawn((CROP_PX, CROP_PX)).transpose(2, 0, 1), GSD_M)
+    store.put("inbox", "vol/crop.tif", data)
+    detector = vegetation.load(settings.cache, settings.precision)
+    eyes = Eyes(open_redactor(settings), {"green": detector})
+    one = Line(store, SITE, eyes, {"waste": Parcels()}, WITNESS)
+    catalog = Catalog("sqlite://")
+    _, manifest = batches.submit(store, catalog, SITE, ["waste"], eyes.models, ["vol/crop.tif"])
+    *windows, whole = manifest.items
+    one.process(windows[0])  # loads the networks
+    began = time.perf_counter()
+    outcomes = [one.process(item) for item in windows]
+    seconds = time.perf_counter() - began
+    raster = tiles.open_raster(store, whole.key, whole.etag)
+    keys = {item.window: o.files["cells"] for item, o in zip(windows, outcomes, strict=True)}
+    with tempfile.TemporaryDirectory() as folder:
+        grid = raster.grid, raster.grid_hw
+        mosaic = blend(
+            Path(folder),
+            *grid,
+            list(keys),
+            lambda window: decode(store.get("redacted", keys[window])[0]),
+            raster.infrared,
+        )
+        with rasterio.open(mosaic.heights) as heights:
+            told = heights.read(1) / 100
+    everything = Window(0, 0, raster.grid_hw[1], raster.grid_hw[0])
+    frame, taken = tiles.take(store, SITE, "whole", whole.key, whole.etag, everything)
+    redacted, _ = eyes.look(frame, taken.rim, None, Stages())
+    difference = np.abs(told - detector.heights(redacted).metres)
+    network = export(detector.card, read_weights(detector.card, SHIPPED), settings.cache)
+    floor = cost(network, told.shape)
+    stages = {name: sum(o.seconds[name] for o in outcomes) for name in outcomes[0].seconds}
+    tell(
+        {
+            "km²/min of one core": 60 * (CROP_PX * GSD_M / 1000) ** 2 / seconds,
+            "s of it": {name: round(value, 1) for name, value in stages.items()},
+            "mosaic beside the whole, mean m": float(difference.mean()),
+            "of the mean height": float(difference.mean() / told.mean()),
+            "99.9th percentile, m": float(np.quantile(difference, 0.999)),
+        }
+        | floor.against(1000 * seconds)
+    )
+
+
+def main() -> None:
+    batches.purposes_of = lambda site, names: {"waste": Parcels()}  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as name:
+        store = Store(embedded.up(Path(name) / "store"), "bench")
+        try:
+            store.ensure_buckets()
+            print(machine())
+            speed(store)
+        finally:
+            embedded.down(Path(name) / "store")
+
+
+if __name__ == "__main__":
+    main()

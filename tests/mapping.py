@@ -1,0 +1,45 @@
+"""A raster through the whole of a batch in this process, without Ray."""
+
+from unittest import mock
+
+from services import batches, fleet
+from services.settings import Settings
+from tests.orthophotos import SITE, line, opened
+
+
+def submitted(store, catalog, data, key="vol/ortho.tif"):
+    store.put("inbox", key, data)
+    return batches.submit(store, catalog, SITE, ["waste"], line(store).eyes.models, [key])
+
+
+def work(one, catalog, batch, manifest, process=None):
+    """The fleet's run with one worker in this process; gives the outcomes by name."""
+    endpoint = one.store.endpoint
+    settings = Settings(
+        s3_endpoint=endpoint.url,
+        s3_access_key=endpoint.access_key,
+        s3_secret_key=endpoint.secret_key,
+        s3_prefix=one.store.prefix,
+        secret="s" * 32,
+    )
+
+    def here(purposes, settings, line, waiting, books):
+        for shard in waiting:
+            books.add(shard.number, [(process or one.process)(item) for item in shard.items])
+
+    with (
+        mock.patch.object(fleet, "open_line", lambda *_: one),
+        mock.patch.object(fleet, "_work", here),
+    ):
+        fleet.run(batch, manifest, settings, catalog)
+        assert fleet.run(batch, manifest, settings, catalog) == 0
+    return {outcome.key: outcome for outcome in catalog.outcomes(batch)}
+
+
+def mapped(store, catalog, data, **how):
+    batch, manifest = submitted(store, catalog, data)
+    return work(line(store, **how), catalog, batch, manifest)
+
+
+def bands(store, outcome, name):
+    return opened(store.get("redacted", outcome.files[name])[0])
