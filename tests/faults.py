@@ -210,7 +210,7 @@ def _raising(kit):
         for part in (kit.finder, kit.looker, kit.purpose):
             yield Q, [(part, "act", fails(raised(error, f"{NAME} {GPS}")))]
         yield Q, [("services.pipeline.described", fails(raised(error, NAME)))]
-        yield Q, [("services.pipeline.decode", fails(raised(error, NAME)))]
+        yield Q, [("services.eyes.decode", fails(raised(error, NAME)))]
         broken = (kit.finder, "act", fails(raised(error, NAME)))
         yield Q, [broken, ("pyrage.encrypt", fails(raised(error, NAME)))]
     for part in (kit.finder, kit.looker, kit.purpose):
