@@ -162,7 +162,8 @@ def test_server_away(vigie, store_server):
 
 def test_unknown_detector_batch_and_site(vigie, tmp_path):
     picture(tmp_path / "a.jpg")
-    assert "known: occupancy, vegetation, waste" in one_line(vigie("detect", "nosuch", tmp_path / "a.jpg"))
+    told = one_line(vigie("detect", "nosuch", tmp_path / "a.jpg"))
+    assert "known: occupancy, vegetation, waste" in told
     assert "vigie status" in one_line(vigie("run", "nosuch"))
     (tmp_path / "site.yaml").write_text("territory: T\n")
     done = vigie("submit", tmp_path / "site.yaml")
