@@ -15,29 +15,22 @@ import tempfile
 import time
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-import rasterio
-from rasterio.shutil import copy
+import numpy as np
+from numpy.typing import NDArray
+from rio_cogeo import cog_validate
 
+from benchmarks.drawn_cog import PATTERN_PX, write_cog
 from benchmarks.record import machine
-from models.raster import ENV
 from services import batches, embedded, maps
 from services.catalog import Catalog
 from services.settings import Endpoint
 from services.storage import Store
-from tests.orthophotos import SITE, WITNESS, Parcels, drawn, encoded, line
+from tests.orthophotos import EAST, NORTH, SITE, WITNESS, Parcels, drawn, line
 
 GSD_M = 0.2
-PATTERN_PX = 5000
 SMALL_PX = 10_000
 PURPOSES = ["waste"]
-
-_SOURCE = (
-    "<SimpleSource><SourceFilename>{file}</SourceFilename><SourceBand>{band}</SourceBand>"
-    '<SrcRect xOff="0" yOff="0" xSize="{side}" ySize="{side}"/>'
-    '<DstRect xOff="{left}" yOff="{top}" xSize="{side}" ySize="{side}"/></SimpleSource>'
-)
 
 
 class Nothing:
@@ -48,34 +41,6 @@ class Nothing:
 
     def __call__(self, pixels: object, areas: object = None) -> list[object]:
         return []
-
-
-def raster(folder: Path, side_px: int) -> Path:
-    """A COG of one drawn pattern again and again: drawing it takes memory for that alone."""
-    pattern, target = folder / "pattern.tif", folder / f"{side_px}.tif"
-    if not pattern.exists():
-        pattern.write_bytes(encoded(drawn((PATTERN_PX, PATTERN_PX)).transpose(2, 0, 1)))
-    with rasterio.open(pattern) as data:
-        crs, (a, b, c, d, e, f) = escape(data.crs.to_wkt()), tuple(data.transform)[:6]
-    starts = range(0, side_px, PATTERN_PX)
-    bands = "".join(
-        f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{name}</ColorInterp>'
-        + "".join(
-            _SOURCE.format(file=pattern, band=band, side=PATTERN_PX, left=left, top=top)
-            for top in starts
-            for left in starts
-        )
-        + "</VRTRasterBand>"
-        for band, name in enumerate(("Red", "Green", "Blue"), 1)
-    )
-    vrt = folder / "all.vrt"
-    vrt.write_text(
-        f'<VRTDataset rasterXSize="{side_px}" rasterYSize="{side_px}"><SRS>{crs}</SRS>'
-        f"<GeoTransform>{c},{a},{b},{f},{d},{e}</GeoTransform>{bands}</VRTDataset>"
-    )
-    with rasterio.Env(**ENV):
-        copy(vrt, target, driver="COG", compress="jpeg", quality=85, num_threads=os.cpu_count())
-    return target
 
 
 def work(
@@ -109,11 +74,15 @@ def resident_mib() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def measured(folder: Path, store: Store, side_px: int, killed: bool) -> dict[str, str]:
+def measured(
+    folder: Path, store: Store, pattern: NDArray[np.uint8], side_px: int, killed: bool
+) -> dict[str, str]:
     """Do one raster; gives figures as they are printed."""
     began = time.perf_counter()
-    path = raster(folder, side_px)
-    size_gb, key = path.stat().st_size / 1e9, f"vol/{side_px}.tif"
+    path, key = folder / "raster.tif", f"vol/{side_px}.tif"
+    write_cog(path, pattern, side_px, gsd_m=GSD_M, corner=(EAST, NORTH))
+    assert cog_validate(path)[0]
+    size_gb = path.stat().st_size / 1e9
     store.put_file("inbox", key, path)
     path.unlink()
     drawn_s = time.perf_counter() - began
@@ -168,8 +137,9 @@ def main() -> None:
         try:
             store.ensure_buckets()
             print(machine())
+            pattern = drawn((PATTERN_PX, PATTERN_PX))
             for side, killed in ((SMALL_PX, False), (side_px, True)):
-                for figure, value in measured(folder, store, side, killed).items():
+                for figure, value in measured(folder, store, pattern, side, killed).items():
                     print(f"{figure:28}{value}", flush=True)
         finally:
             embedded.down(folder / "store")

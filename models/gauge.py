@@ -8,6 +8,8 @@ steeply the camera looks down: both are measured, and a linear fit on drawn gras
 """
 
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +29,7 @@ from models.markers import (
     find_gauge,
     looking_down,
 )
+from models.redaction import Region
 
 _MIN_CELLS = 3
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
@@ -67,7 +70,8 @@ class Reading:
         outline: float32 (4, 2) px, the whole gauge in the picture, clockwise from its upper left
             corner; None where it is not found.
         reason: why there is no height: `dark`; `no_gauge`; `too_few_cells`, fewer than three;
-            `out_of_view`, where the picture ends above the grass. Else None.
+            `out_of_view`, where the picture ends above the grass, or a cover lies where the grass
+            ends. Else None.
     """
 
     height_cm: float | None
@@ -104,14 +108,17 @@ class Step:
         return np.array([1.0, self.height_cm, self.spread_cm, self.misfit])
 
 
-def read_gauge(pixels: Pixels, outline: Outline | None = None) -> Reading:
+def read_gauge(
+    pixels: Pixels, outline: Outline | None = None, covers: Sequence[Region] = ()
+) -> Reading:
     """The height of the grass before a gauge that stands upright with its foot on the ground.
 
     Args:
         pixels: uint8 (H, W, 3) RGB, a camera's whole picture: its width tells the focal length.
         outline: (N, 2) px around where the gauge is; the whole picture is searched when None.
+        covers: what redaction covered, which hides the gauge as grass would.
     """
-    seen = look(pixels, outline)
+    seen = look(pixels, outline, covers)
     if isinstance(seen, Reading):
         return seen
     return told(*seen)
@@ -133,14 +140,17 @@ def told(step: Step, found: Found, corner: Floats) -> Reading:
     )
 
 
-def look(pixels: Pixels, outline: Outline | None = None) -> tuple[Step, Found, Floats] | Reading:
+def look(
+    pixels: Pixels, outline: Outline | None = None, covers: Sequence[Region] = ()
+) -> tuple[Step, Found, Floats] | Reading:
     """As `read_gauge`: the step, the gauge, and px of the corner of what was searched for it."""
     grey, corner = _searched(pixels, outline)
     if not grey.size:
         return _unknown("out_of_view")
     if grey.mean() < _DARK_LEVEL:
         return _unknown("dark")
-    found, markers = find_gauge(grey)
+    boxes = [np.asarray(region.box) - np.tile(corner, 2) for region in covers]
+    found, markers = find_gauge(grey, boxes)
     if found is None:
         return _unknown("too_few_cells" if markers else "no_gauge", markers)
     whole = (found.outline() + corner).astype(np.float32)
@@ -149,8 +159,8 @@ def look(pixels: Pixels, outline: Outline | None = None) -> tuple[Step, Found, F
         return _unknown("too_few_cells", readable, whole)
     free = _free(found)
     height, spread, misfit = _step(free)
-    lowest = int(np.flatnonzero(~np.isnan(free))[0])
-    if lowest > 0 and height - spread < lowest:
+    low, high = max(0, int(height - spread)), max(1, math.ceil(height + spread))
+    if np.isnan(free[low:high]).any():
         return _unknown("out_of_view", readable, whole)
     shift = np.array([[1, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]])
     size_wh = pixels.shape[1], pixels.shape[0]

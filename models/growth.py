@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.redaction import Region
+
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _BLANK = 0.004  # change of brightness from px to px, as a share, under which nothing is seen
 _EDGE_PX = 2.0  # blur before edges are taken: finer ones are the sensor's noise
@@ -36,7 +38,8 @@ class Growth:
 
     Attributes:
         index: 0 as just mown, about 1 clearly grown; None where it cannot be told.
-        reason: why not: `dark`; `out_of_view`; `blank`, nothing to be seen, as in fog. Else None.
+        reason: why not: `dark`; `out_of_view`, or covered; `blank`, nothing to be seen, as in fog.
+            Else None.
     """
 
     index: float | None
@@ -48,6 +51,7 @@ def growth_index(
     pixels: Pixels,
     outline: NDArray[np.float32],
     affine: Floats | None = None,
+    covers: Sequence[Region] = (),
 ) -> Growth:
     """Compare a lawn with itself when it was just mown.
 
@@ -59,19 +63,24 @@ def growth_index(
         outline: float32 (N, 2) px of the lawn in the references.
         affine: float64 (2, 3) from px of the references to those of the picture, both in the
             camera's own size (`models.registration.Sight`); None where nothing moved.
+        covers: what redaction covered in the picture; it does not count.
     """
     height, width = references[0].shape[:2]
     inside = np.zeros((height, width), np.uint8)
     cv2.fillPoly(inside, [np.round(outline).astype(np.int32)], 1)
     now = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    free = np.ones_like(inside)
+    scale_xy = np.array([width / pixels.shape[1], height / pixels.shape[0]])
+    for region in covers:
+        x1, y1, x2, y2 = np.maximum(np.multiply(region.box, np.tile(scale_xy, 2)), 0)
+        free[int(y1) : math.ceil(y2), int(x1) : math.ceil(x2)] = 0
     if affine is not None:
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        whole = np.full((height, width), 1, np.uint8)
-        inside &= cv2.warpAffine(whole, affine, (width, height), flags=how)
+        free = np.asarray(cv2.warpAffine(free, affine, (width, height), flags=how), np.uint8)
         now = np.asarray(cv2.warpAffine(now, affine, (width, height), flags=how), np.uint8)
     colour = _colour(now)
     mown = min(references, key=lambda reference: abs(_colour(reference) - colour))
-    lawn = inside > 0
+    lawn = (inside & free) > 0
     if not lawn.any():
         return Growth(None, "out_of_view")
     if min(now[lawn].mean(), mown[lawn].mean()) < _DARK_LEVEL:

@@ -4,6 +4,7 @@ It is a column of square markers (ArUco; Garrido-Jurado et al., Pattern Recognit
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -75,7 +76,7 @@ class Found:
         to_px: float64 (3, 3), from cm on the gauge (to the right of its middle, up from the
             ground) to px.
         strip: float32 (648, 60), the gauge as seen squarely, 6 px a cm, the ground at its end;
-            −1 where it is outside the picture.
+            −1 where it is outside the picture or covered.
         printed: float32 (648, 60) in [0, 1], what the strip would be if nothing hid it.
         alike: float64 (12,) correlation of each cell with what was printed; −1 for cells that are
             not wholly in view.
@@ -93,10 +94,11 @@ class Found:
         return _through(self.to_px, corners)
 
 
-def find_gauge(grey: Pixels) -> tuple[Found | None, int]:
+def find_gauge(grey: Pixels, covers: Sequence[Floats] = ()) -> tuple[Found | None, int]:
     """Look for the gauge in uint8 (H, W); also how many markers were read.
 
-    Two of them must agree on where it is.
+    Two of them must agree on where it is. What lies in `covers`, boxes xyxy px, is taken for
+    outside the picture.
     """
     markers = _markers(grey)
     to_px, cells = _pose(markers) if len(markers) > 1 else (None, [])
@@ -110,6 +112,11 @@ def find_gauge(grey: Pixels) -> tuple[Found | None, int]:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.4 * px_per_cm / PX_PER_CM), np.uint8)
     to_px = _aligned(grey, to_px, cells, printed)
     strip = _squarely(grey, to_px)
+    covered = np.zeros_like(grey)
+    for box in covers:
+        x1, y1, x2, y2 = np.maximum(box, 0).astype(int)
+        covered[y1:y2, x1:x2] = 1
+    strip[_squarely(covered, to_px) > 0] = -1
     return Found(to_px, strip, printed, _cells_alike(strip, printed)), len(markers)
 
 

@@ -86,5 +86,5 @@ def _readings(source: str, settings: Settings) -> Iterator[dict[str, Any]]:
             reason = error.reason if isinstance(error, Reasoned) else "unreadable"
             yield row | {"status": "quarantined", "reason": reason}
             continue
-        reading = read_gauge(frame.pixels)
+        reading = read_gauge(frame.pixels, covers=frame.regions)
         yield row | {name: getattr(reading, name) for name in row if hasattr(reading, name)}

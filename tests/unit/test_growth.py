@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from models.growth import growth_index
+from models.redaction import Region
 from training.scenes.gauge import Meadow, lawn
 
 
@@ -38,7 +39,7 @@ def test_the_higher_the_grass_the_higher_the_index(mown, grown):
 
 
 def test_dim_light_and_its_tint_count_for_little(mown, grown):
-    dim = (grown * np.array([0.55, 0.45, 0.35])).astype(np.uint8)
+    dim = (grown * np.array([0.42, 0.55, 0.42])).astype(np.uint8)
     full, less = (growth_index([mown[0]], pixels, mown[1]).index for pixels in (grown, dim))
     assert abs(full - less) < 0.12
 
@@ -59,6 +60,19 @@ def test_pictures_by_night_are_compared_with_a_mown_night(mown):
     both = growth_index([mown[0], by_night], again, mown[1])
     assert both == growth_index([by_night], again, mown[1])
     assert abs(both.index) < 0.3
+
+
+def test_what_redaction_covered_does_not_count(mown, grown):
+    pixels, outline = mown
+    (x1, y1), (x2, y2) = outline.min(0).astype(int), outline.max(0).astype(int)
+    region = Region((x1, y1, (x1 + x2) // 2, y2), "person", 0.9)
+    covered = grown.copy()
+    covered[y1:y2, x1 : (x1 + x2) // 2] = np.random.default_rng(0).integers(0, 255, 3)
+    covered[y1:y2:6, x1 : (x1 + x2) // 2] = 20
+    free = growth_index([pixels], covered, outline, covers=[region]).index
+    assert abs(free - growth_index([pixels], grown, outline).index) < 0.3
+    everything = Region((0, 0, 960, 540), "person", 0.9)
+    assert growth_index([pixels], grown, outline, covers=[everything]).reason == "out_of_view"
 
 
 def test_where_nothing_is_seen_nothing_is_told(mown):
