@@ -47,7 +47,7 @@ _SAMPLES, _SAMPLE_PX = 8, 256  # along each side, where the range of 16-bit valu
 _DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles that become 0 and 255
 _NO_DATA_LEVEL = 127
 ENV = {
-    "GDAL_CACHEMAX": 64,  # MiB; GDAL's own choice is a twentieth of the machine
+    "GDAL_CACHEMAX": 64 * 2**20,  # bytes; GDAL's own choice is a twentieth of the machine
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no file beside the raster has a say
     "GDAL_PAM_ENABLED": "NO",
     "GTIFF_IGNORE_READ_ERRORS": "NO",

@@ -37,13 +37,16 @@ class Webhook:
     def __init__(self, target: Target, *, batched: bool) -> None:
         parts = urlsplit(target.url)
         self._host = parts.hostname or ""
-        self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         self._batched, self._key = batched, _key(target.signing_key)
         self._headers = {"user-agent": "vigie"}
         if parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
             self._headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
-        self._pool = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
+        # One server's pool: a manager of pools would read the URL again for each event.
+        self._pool = urllib3.connection_from_url(
+            target.url, maxsize=1, retries=False, timeout=_TIMEOUT
+        )
 
     def send(self, events: Sequence[Event]) -> None:
         """See `services.sinks.Sink`."""
@@ -73,7 +76,7 @@ class Webhook:
 
     def close(self) -> None:
         """Close the connection."""
-        self._pool.clear()
+        self._pool.close()
 
     def _post_all(self, events: Sequence[Event]) -> None:
         """Post events at once; where they are refused, find the one that is to blame."""
@@ -97,8 +100,8 @@ class Webhook:
         data = body.encode()
         headers = self._headers | {"content-type": kind} | self._signed(events, data)
         try:
-            answer = self._pool.request(
-                "POST", self._url, body=data, headers=headers, redirect=False
+            answer = self._pool.urlopen(
+                "POST", self._path, body=data, headers=headers, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
             raise SinkUnavailable(f"{self._host}: {type(error).__name__}") from None

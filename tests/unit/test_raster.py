@@ -109,6 +109,14 @@ def test_a_window_reads_its_part_of_the_file_alone():
     assert held.read_bytes < 0.3 * len(held.data)
 
 
+def test_a_block_is_read_once_for_pixels_and_mask():
+    held = Held(encoded(drawn((1000, 1000)).transpose(2, 0, 1), gsd_m=0.03, nodata=0))
+    opened_raster = Raster("r.tif", held)
+    (window,) = opened_raster.windows()
+    opened_raster.read(window)
+    assert held.read_bytes < 1.2 * len(held.data)
+
+
 def test_no_data_is_not_valid_by_value_by_alpha_and_by_mask():
     pixels = drawn((600, 600)).transpose(2, 0, 1).clip(1, 254)
     pixels[:, 100:200, 50:300] = 255
