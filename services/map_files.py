@@ -1,12 +1,16 @@
-"""What GIS people expect beside a map: its STAC item, and its parcels as GeoJSON."""
+"""What GIS people expect beside a map: its STAC item, its parcels as GeoJSON and GeoParquet."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pystac
+import shapely
+from pyarrow import parquet
 from pystac.extensions.projection import ProjectionExtension
 
 from models.cells import BANDS, COLOURS
@@ -20,12 +24,14 @@ _MEDIA = {
     "colours": pystac.MediaType.COG,
     "quicklook": pystac.MediaType.PNG,
     "parcels": pystac.MediaType.GEOJSON,
+    "table": pystac.MediaType.PARQUET,
 }
 _ROLES = {
     "heights": ["data"],
     "colours": ["data"],
     "quicklook": ["thumbnail"],
     "parcels": ["data"],
+    "table": ["data"],
 }
 _BANDS = {"heights": BANDS, "colours": COLOURS}
 
@@ -78,8 +84,8 @@ def stac_item(
     return json.dumps(item.to_dict(include_self_link=False), indent=1).encode()
 
 
-def parcels(site: Site, observations: Iterable[Observation]) -> bytes:
-    """GeoJSON (RFC 7946) of the assets that were measured, a property for each figure.
+def parcels(site: Site, observations: Iterable[Observation]) -> dict[str, Any]:
+    """The assets that were measured as a GeoJSON FeatureCollection, a property for each figure.
 
     `vegetation.height` becomes `vegetation.height`, `vegetation.height.low` and `.high` where there
     is an interval, and `vegetation.height.reason` where it is unknown.
@@ -106,4 +112,34 @@ def parcels(site: Site, observations: Iterable[Observation]) -> bytes:
         for asset in site.assets
         if asset.id in told
     ]
-    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    return {"type": "FeatureCollection", "features": features}
+
+
+def geojson(collection: Mapping[str, Any]) -> bytes:
+    """A FeatureCollection as text, RFC 7946."""
+    return json.dumps(collection).encode()
+
+
+def geoparquet(collection: Mapping[str, Any]) -> bytes:
+    """A FeatureCollection as a GeoParquet 1.1 file: a row a feature, a column for each property.
+
+    Geometries are WKB, longitude before latitude (OGC:CRS84, which is what no `crs` stands for).
+    """
+    features = collection["features"]
+    rows = [feature["properties"] for feature in features]
+    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in features]
+    columns = {
+        name: pyarrow.array([row.get(name) for row in rows])
+        for name in dict.fromkeys(name for row in rows for name in row)
+    }
+    columns["geometry"] = pyarrow.array(shapely.to_wkb(shapes), pyarrow.binary())
+    kinds = sorted({shape.geom_type for shape in shapes})
+    described = {
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": {"geometry": {"encoding": "WKB", "geometry_types": kinds}},
+    }
+    table = pyarrow.table(columns).replace_schema_metadata({"geo": json.dumps(described)})
+    file = io.BytesIO()
+    parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()

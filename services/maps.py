@@ -17,7 +17,7 @@ from models.mosaic import Mosaic, blend
 from models.raster import ENV, Raster, Window
 from services.catalog import Catalog
 from services.items import Item
-from services.map_files import parcels, stac_item
+from services.map_files import geojson, geoparquet, parcels, stac_item
 from services.observing import Origin
 from services.outcome import Outcome, Stages
 from services.pipeline import Line
@@ -30,6 +30,7 @@ _SUFFIXES = {
     "colours": ".colours.tif",
     "quicklook": ".png",
     "parcels": ".geojson",
+    "table": ".parquet",
     "item": ".stac.json",
 }
 """What belongs to a map: name → the end of its key in the redacted bucket."""
@@ -39,6 +40,7 @@ _TYPES = {
     "colours": "image/tiff; application=geotiff; profile=cloud-optimized",
     "quicklook": "image/png",
     "parcels": "application/geo+json",
+    "table": "application/vnd.apache.parquet",
     "item": "application/geo+json",
 }
 
@@ -127,9 +129,11 @@ def _told(
             surveying = [p for p in line.purposes.values() if isinstance(p, Surveying)]
             observations = [o for purpose in surveying for o in purpose.survey(seen)]
         share = round(mosaic.analysed / max(mosaic.seen, 1), 4)
+        measured = parcels(line.site, observations)
         made = {
             "quicklook": quicklook(heights, colours, f"{survey.id}  {captured_at:%Y-%m-%d}"),
-            "parcels": parcels(line.site, observations),
+            "parcels": geojson(measured),
+            "table": geoparquet(measured),
             "item": stac_item(
                 f"{survey.id}-{line.work(item)[:8]}",
                 raster.grid,

@@ -1,12 +1,15 @@
 """A raster through the line, window by window, to its map: on a real store, heights from colour."""
 
 import base64
+import io
 import json
 
 import cv2
 import numpy as np
 import pystac
 import pytest
+import shapely
+from pyarrow import parquet
 from pystac.validation import validate_dict
 from rasterio.io import MemoryFile
 from rio_cogeo import cog_validate
@@ -98,6 +101,13 @@ def test_what_comes_out_is_what_gis_people_expect(store, catalog, pixels, tmp_pa
     assert feature["id"] == SITE.assets[0].id
     figures = feature["properties"]
     assert figures["waste.height.low"] < figures["waste.height"] < figures["waste.height.high"]
+    table = parquet.read_table(io.BytesIO(store.get("redacted", made.files["table"])[0]))
+    (row,) = table.to_pylist()
+    outline = shapely.from_wkb(row.pop("geometry"))
+    assert outline.equals(shapely.geometry.shape(feature["geometry"]))
+    assert row == figures
+    described = json.loads(table.schema.metadata[b"geo"])
+    assert described["columns"]["geometry"] == {"encoding": "WKB", "geometry_types": ["Polygon"]}
     picture = cv2.imdecode(
         np.frombuffer(store.get("redacted", made.files["quicklook"])[0], np.uint8), 1
     )
