@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 
 from models.errors import BatchError, VigieError
 from services import batches, maps
@@ -29,6 +29,7 @@ from services.settings import Settings
 from services.sites import Site
 from services.storage import Store
 
+_STARTS = 3  # Ray waits 30 s for its node, which a busy machine may take
 _IN_FLIGHT = 2  # shards per worker: one running, one ready
 _OBJECT_STORE_BYTES = 200 * 1024**2  # only keys and outcomes travel
 
@@ -68,10 +69,15 @@ def start(workers: int | None) -> int:
     options |= {"address": address or "local"}
     if address is None:
         options |= {"num_cpus": count, "object_store_memory": _OBJECT_STORE_BYTES}
-    try:
-        ray.init(logging_level="ERROR", **options)
-    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-        raise BatchError(f"Ray at {address or 'this machine'} does not start: {error}") from error
+    for left in reversed(range(1 if address else _STARTS)):
+        try:
+            ray.init(logging_level="ERROR", **options)
+            break
+        except Exception as error:  # Ray raises just that where its node starts slowly
+            ray.shutdown()
+            if not left:
+                told = f"Ray at {address or 'this machine'} does not start: {error}"
+                raise BatchError(told) from error
     return count
 
 

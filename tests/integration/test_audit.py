@@ -38,7 +38,6 @@ def vigie(store, state_dir, monkeypatch, capsys):
     monkeypatch.setenv("VIGIE_S3_SECRET_KEY", store.endpoint.secret_key.get_secret_value())
     monkeypatch.setenv("VIGIE_S3_PREFIX", store.prefix)
     monkeypatch.setenv("VIGIE_STATE_DIR", str(state_dir))
-    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments, **environment):
         capsys.readouterr()

@@ -29,7 +29,7 @@ def vigie(state_dir):
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env=clean | {"VIGIE_STATE_DIR": str(state_dir), "COLUMNS": "200"} | environment,
+            env=clean | {"VIGIE_STATE_DIR": str(state_dir)} | environment,
             timeout=150,
             check=False,
         )

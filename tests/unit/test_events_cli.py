@@ -25,7 +25,6 @@ AGO = datetime.now(UTC) - timedelta(hours=1)
 def town(tmp_path, monkeypatch):
     """A catalog with six events of two assets."""
     monkeypatch.setenv("VIGIE_CATALOG_URL", f"sqlite:///{tmp_path / 'catalog.sqlite'}")
-    monkeypatch.setenv("COLUMNS", "200")
     catalog = Catalog(os.environ["VIGIE_CATALOG_URL"])
     catalog.judge("b1", lambda _: many(6, assets=2))
     return catalog

@@ -14,9 +14,17 @@ from models.heatmap import Heat, HeatNetwork
 from models.personal import PersonalData
 from models.redaction import LABELS, Region
 from training.labelled import Labelled
-from training.privacy import views
+from training.privacy import labels, views
 from training.privacy.figures import Look, choose, figures
-from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE, read_labelled
+from training.privacy.labels import (
+    FACE,
+    HEAD,
+    PERSON,
+    PLATE,
+    VEHICLE,
+    propose_faces,
+    read_labelled,
+)
 from training.privacy.loss import loss, targets
 from training.privacy.start import from_centerface
 from training.privacy.teacher import CenterFace
@@ -177,7 +185,24 @@ def coco(folder, name, images, annotations, categories=("plate",)):
     )
 
 
-def test_labels_say_what_is_known_and_ignore_what_is_not(tmp_path):
+class Teacher:
+    """Says what it is told to, of pictures as they are and of mirror images in turn."""
+
+    def __init__(self, folder, *told):
+        for topic in ("plates", "occupancy", "waste"):
+            (folder / topic).mkdir(exist_ok=True)
+            cv2.imwrite(str(folder / topic / "a.jpg"), np.zeros((300, 400, 3), np.uint8))
+        self.told, self.asked = told, 0
+
+    def __call__(self, pixels=None, **settings):
+        if pixels is None:
+            return self
+        self.asked += 1
+        said = self.told[(self.asked - 1) % 2]
+        return [Region((*box,), "face", score) for *box, score in said]
+
+
+def test_labels_say_what_is_known_and_ignore_what_is_not(tmp_path, monkeypatch):
     image = {"id": 1, "file_name": "a.jpg", "width": 400, "height": 300}
     names = ("person", "car")
     person = {"image_id": 1, "category_id": 1, "bbox": [200, 50, 40, 120], "iscrowd": 0}
@@ -190,10 +215,12 @@ def test_labels_say_what_is_known_and_ignore_what_is_not(tmp_path):
         flags = image | ({"exhaustive": False} if topic == "occupancy" else {})
         coco(tmp_path / topic, "train_pseudo.json", [flags], [person, car, crowd], names)
     both, unsure = [10, 10, 30, 34, 0.8], [60, 10, 70, 22, 0.5]
-    proposals = {
-        f"{topic}/a.jpg": [[both, unsure], [[11, 10, 31, 34, 0.6]]]
-        for topic in ("plates", "occupancy", "waste")
-    }
+    teacher = Teacher(tmp_path, [both, unsure], [[369, 10, 389, 34, 0.6]])
+    monkeypatch.setattr(labels, "CenterFace", teacher)
+    proposals = propose_faces(tmp_path, tmp_path / "faces.json")
+    assert teacher.asked == 2, "the same picture thrice, and its mirror image"
+    assert propose_faces(tmp_path, tmp_path / "faces.json") == proposals
+    assert teacher.asked == 2, "it was kept"
     plates, occupancy, waste = read_labelled(tmp_path, proposals)
     faces = plates.boxes[plates.labels == FACE]
     assert faces.tolist() == [[10.5, 10, 30.5, 34]]

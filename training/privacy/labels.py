@@ -5,7 +5,9 @@ mirrored picture) proposes them. People and vehicles are labelled by people or b
 nobody is sure of is ignored, neither object nor background.
 """
 
+import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,43 +27,50 @@ TOPICS = ("plates", "occupancy", "waste")
 # Scores of the teacher: a face from the first, background below the second.
 _SURE, _UNSURE = 0.35, 0.15
 _SAME_FACE_IOU = 0.4
+_HALF_SURE = np.array([1, 1, 1, 1, 0.5])
 _UPRIGHT = (2.0, 4.5)  # height to width of a person who stands or walks, seen whole
 _HEAD_SHARE = 0.14  # of a standing person's height
-Proposals = dict[str, list[list[list[float]]]]
+Proposals = dict[str, list[list[float]]]
+"""What a picture is called → the boxes in it, xyxy in px, each with its score."""
+
+_SHIPPED = Path(__file__).with_name("faces.json")
 
 
 def propose_faces(
     data: Path, cache: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Proposals:
-    """What the teacher sees in each training picture and in its mirror image, both as boxes.
+    """What the teacher sees in each training picture and in its mirror image, by file name.
 
-    Slow (half a second a picture), so it is kept in `cache`.
+    A picture takes a second. So what it said of the pictures that our networks learnt from ships
+    with the code, and what it says of others is kept in `cache`; both know pictures by digest.
 
     Raises:
         BadConfiguration: the data is not there.
     """
-    if cache.exists():
-        kept: Proposals = json.loads(cache.read_text(encoding="utf-8"))
-        return kept
-    teacher = CenterFace(min_score=_UNSURE / 2)
     names = [
         f"{topic}/{image['file_name']}"
         for topic in TOPICS
         for image, _ in _coco(data / topic / "train.json")
     ]
-    proposals: Proposals = {}
-    for done, name in enumerate(names):
+    shipped: Proposals = json.loads(_SHIPPED.read_text(encoding="utf-8"))
+    own: Proposals = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
+    known = ChainMap(own, shipped)
+    digests = {n: hashlib.sha256((data / n).read_bytes()).hexdigest()[:16] for n in names}
+    missing = {digests[name]: name for name in names if digests[name] not in known}
+    teacher = CenterFace(min_score=_UNSURE / 2) if missing else None
+    for done, (digest, name) in enumerate(missing.items()):
         pixels = Labelled(data / name, *_nothing()).read().pixels
-        assert pixels is not None
+        assert teacher is not None and pixels is not None
         width = pixels.shape[1]
         plain = [[*r.box, r.score] for r in teacher(pixels)]
         mirrored = teacher(np.ascontiguousarray(pixels[:, ::-1]))
         back = [[width - r.box[2], r.box[1], width - r.box[0], r.box[3], r.score] for r in mirrored]
-        proposals[name] = [plain, back]
-        progress(done + 1, len(names))
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text(json.dumps(proposals), encoding="utf-8")
-    return proposals
+        known[digest] = _agreed(plain, back)
+        progress(done + 1, len(missing))
+    if missing:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps(own), encoding="utf-8")
+    return {name: known[digest] for name, digest in digests.items()}
 
 
 def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
@@ -79,7 +88,7 @@ def read_labelled(data: Path, proposals: Proposals) -> list[Labelled]:
         for image, annotations in _coco(data / topic / "train_pseudo.json"):
             name = f"{topic}/{image['file_name']}"
             notes = _Notes()
-            notes.faces(*_agreed(proposals[name]))
+            notes.faces(proposals[name])
             notes.others(annotations)
             notes.heads(image["height"])
             if plates is not None:
@@ -149,10 +158,9 @@ class _Notes:
     def of(self, label: int, *, ignored: bool = False) -> list[Boxes]:
         return [box for one, box in (self._ignored if ignored else self._boxes) if one == label]
 
-    def faces(self, boxes: Boxes, scores: NDArray[np.float32]) -> None:
-        for box, score in zip(boxes, scores, strict=True):
-            if score >= _UNSURE:
-                (self.add if score >= _SURE else self.ignore)(FACE, box)
+    def faces(self, proposed: list[list[float]]) -> None:
+        for *box, score in proposed:
+            (self.add if score >= _SURE else self.ignore)(FACE, box)
 
     def others(self, annotations: Annotations) -> None:
         for annotation, box in zip(annotations, xyxy(annotations), strict=True):
@@ -201,28 +209,27 @@ def _nothing() -> tuple[Boxes, NDArray[np.int64], Boxes, NDArray[np.int64], NDAr
     return boxes, labels, boxes, labels, np.ones(len(LABELS), bool)
 
 
-def _agreed(proposals: list[list[list[float]]]) -> tuple[Boxes, NDArray[np.float32]]:
-    """Both views' faces as one: their mean where they meet, half the score where only one saw."""
-    plain, mirrored = (np.array(view, np.float32).reshape(-1, 5) for view in proposals)
-    boxes: list[Boxes] = []
-    scores: list[float] = []
-    free = np.ones(len(mirrored), bool)
-    for row in plain:
-        ious = _ious(row[:4], mirrored[:, :4]) * free
+def _agreed(plain: list[list[float]], mirrored: list[list[float]]) -> list[list[float]]:
+    """Both views' faces as one: their mean where they meet, half the score where only one saw.
+
+    What is background all the same is left out.
+    """
+    back = np.array(mirrored, np.float64).reshape(-1, 5)
+    free = np.ones(len(back), bool)
+    rows = []
+    for row in np.array(plain, np.float64).reshape(-1, 5):
+        ious = _ious(row[:4], back[:, :4]) * free
         best = int(ious.argmax()) if len(ious) else -1
         if best >= 0 and ious[best] > _SAME_FACE_IOU:
             free[best] = False
-            boxes.append((row[:4] + mirrored[best, :4]) * np.float32(0.5))
-            scores.append((row[4] + mirrored[best, 4]) / 2)
+            rows.append((row + back[best]) / 2)
         else:
-            boxes.append(row[:4])
-            scores.append(row[4] / 2)
-    boxes += list(mirrored[free, :4])
-    scores += list(mirrored[free, 4] / 2)
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+            rows.append(row * _HALF_SURE)
+    rows += list(back[free] * _HALF_SURE)
+    return [[*row[:4].round(1).tolist(), round(row[4], 3)] for row in rows if row[4] >= _UNSURE]
 
 
-def _ious(box: Boxes, others: Boxes) -> Boxes:
+def _ious(box: NDArray[Any], others: NDArray[Any]) -> Boxes:
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     meet = np.clip(high - low, 0, None).prod(1)
     areas = (others[:, 2:] - others[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - meet
