@@ -17,7 +17,7 @@ def starts(monkeypatch):
         def init(*, address, **_):
             asked.append(address)
             if len(asked) <= times:
-                raise Exception("The current node timed out")  # noqa: TRY002 - as Ray does
+                raise Exception("The current node timed out")
 
         monkeypatch.setattr(ray, "init", init)
         return asked
