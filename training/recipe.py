@@ -22,8 +22,8 @@ class Recipe:
         drawn: drawn scenes that join the real pictures: what is rare in these, such as containers
             that overflow, is not in those.
         drawn_from: epoch after which they join; real pictures come first.
-        bf16: compute layers in bfloat16, weights and losses in float32: 1.5 times faster on CPUs
-            that have it, and no worse where layers are small.
+        bf16: compute layers in bfloat16 where the machine has it, weights and losses in float32:
+            1.5 times faster, and no worse where layers are small.
         start: name@digest of the weights that training went on from; empty where it began anew.
         without: sources left out of training and of validation, to measure on a place never seen.
         seed: of every random choice.

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from models.canopy import CanopyNetwork
 from models.errors import BadConfiguration
 from models.heatmap import HeatNetwork
 from models.network import Network
+from training.precision import halved, spare_depthwise
 from training.recipe import Recipe
 from training.tasks import Task
 
@@ -59,23 +59,6 @@ def train_but_statistics(network: Network | CanopyNetwork) -> None:
     for module in network.backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
-
-
-def spare_depthwise(network: nn.Module) -> None:
-    """Compute large or strided depthwise convolutions in float32 where others are in bfloat16.
-
-    Torch has no fast backward pass for them in bfloat16 on CPUs: a few layers would take most of a
-    step.
-    """
-    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
-    for layer in layers:
-        if layer.groups > 1 and (max(layer.stride) > 1 or max(layer.kernel_size) > 3):
-            layer.forward = partial(_in_float32, layer.forward)  # type: ignore[method-assign]
-
-
-def _in_float32(convolve: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):
-        return convolve(x.float())
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -142,7 +125,7 @@ def train(
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             pixels = torch.from_numpy(np.stack([s.pixels for s in batch])).to(device)
-            with torch.autocast(device, torch.bfloat16, enabled=recipe.bf16):
+            with halved(device, wanted=recipe.bf16):
                 output = network(pixels)
             parts = task.loss(output, batch)
             optimizer.zero_grad()

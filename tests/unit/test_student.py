@@ -18,10 +18,10 @@ from models.reach import layers
 from models.redaction import LABELS
 from tests.unit.test_privacy_training import labelled
 from training.eight_bit import measure
+from training.precision import halved, spare_depthwise
 from training.privacy import distil, views
 from training.privacy.labels import FACE, PERSON
 from training.run import _go_on
-from training.train import spare_depthwise
 
 
 def network(backbone=FUSED, channels=16):
@@ -248,6 +248,16 @@ def test_depthwise_layers_in_float32_give_and_learn_the_same():
     )
     with torch.autocast("cpu", torch.bfloat16):
         assert strided(torch.ones(1, strided.in_channels, 8, 8)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["amx_bf16", "avx512_bf16", None])
+def test_layers_are_in_bfloat16_only_where_the_chip_has_it(monkeypatch, name):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: True})
+    layer, x = nn.Conv2d(1, 1, 1), torch.ones(1, 1, 2, 2)
+    for wanted in (True, False):
+        with halved("cpu", wanted=wanted):
+            fast = wanted and name is not None
+            assert layer(x).dtype == (torch.bfloat16 if fast else torch.float32)
 
 
 def test_training_goes_on_from_weights_of_its_own_architecture(folder):

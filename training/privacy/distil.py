@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from models.heatmap import Heat, HeatNetwork
+from training.precision import halved
 from training.privacy.loss import SHARES
 
 _FIRST_DEEP = 2  # stage of the student from which on blocks are the teacher's
@@ -50,7 +51,7 @@ def imitate(student: HeatNetwork, teacher: HeatNetwork, batches: Iterable[Tensor
     mean = 1.0
     for step, pixels in zip(range(_STEPS), batches, strict=False):
         x = pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with halved(x.device.type):
             with torch.no_grad():
                 wanted = _features(teacher, x, _FIRST_DEEP + 1)
             given = _features(student, x, _FIRST_DEEP)
