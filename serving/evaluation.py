@@ -15,12 +15,13 @@ from models.detectors.vegetation import VegetationDetector
 from models.errors import BatchError
 from models.personal import PersonalData
 from models.runtime import Runtime
+from models.stalls import Stalls
 from services.catalog import Catalog
 from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
 from serving.page import render, small, write_page
-from training import canopy, counts
+from training import canopy, counts, stalls
 from training.counts import at_thresholds
 from training.dataset import WASTE_BAD, read_waste
 from training.evaluate import (
@@ -94,6 +95,10 @@ def evaluate_detector(
             name, folder=folder, cache=settings.cache, precision=settings.precision
         )
         return Evaluation(canopy.figures(data, split, detector), card, split)
+    if card.architecture.kind == "patch":
+        look = Stalls(name, folder=folder, cache=settings.cache, precision=settings.precision)
+        table = stalls.figures(data, split, look, open_redactor(settings))
+        return Evaluation(table, card, split)
     samples = read_measured(data, split) if name == "occupancy" else read_waste(data, split)
     if batch is None:
         scored = score(samples, open_redactor(settings), _finder(name, folder, settings))

@@ -4,18 +4,23 @@ One real car park is known. So that the network does not learn that place alone,
 feet of vehicles elsewhere as taken stalls, and ground on which nothing stands as free ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from models.stalls import Outline
+from models.redaction import Redactor
+from models.stalls import Outline, Stalls
 from training import scenes
 from training.coco import read_coco
+from training.evaluate import Figure, calibration_error, of_both, resampled
 from training.labelled import Boxes
-from training.occupancy import GROUND_VEHICLES, from_above, read_train
+from training.occupancy import GROUND_VEHICLES, from_above, read_train, redacted_pixels
 
 _FOOT = 0.6  # of a vehicle's box, from below: what hides the ground it stands on
 _LEAST_PX = 28.0  # height of a vehicle that is cut out
@@ -61,6 +66,39 @@ def read_lot(data: Path, split: str) -> Lot:
         for a in annotations
     ]
     return [data / "parking" / image["file_name"] for image, _ in pictures], stalls
+
+
+def figures(
+    data: Path, split: str, look: Stalls, redactor: Redactor
+) -> dict[str, dict[str, Figure]]:
+    """How well the look alone tells taken from free, on redacted pictures of the real car park.
+
+    Raises:
+        BadConfiguration: the data is not there, or a picture cannot be decoded or redacted.
+    """
+    paths, stalls = read_lot(data, split)
+    with TemporaryDirectory(prefix="vigie-") as folder:
+        shown = [redacted_pixels(path, redactor, Path(folder)) for path in paths]
+    said = np.array([look(shown[s.picture], [s.outline])[0] for s in stalls], np.float64)
+    truth = np.array([stall.taken for stall in stalls], bool)
+    pictures = np.array([stall.picture for stall in stalls])
+    by_picture = [np.flatnonzero(pictures == i) for i in np.unique(pictures)]
+
+    def figure(rate: Callable[[NDArray[Any], NDArray[Any]], float], told: NDArray[Any]) -> Figure:
+        of_chosen = of_both(rate, truth, told)
+        return resampled(
+            len(by_picture),
+            lambda chosen: of_chosen(np.concatenate([by_picture[i] for i in chosen])),
+            len(truth),
+        )
+
+    return {
+        "stalls, look alone": {
+            "balanced accuracy": figure(balanced_accuracy_score, said >= 0.5),
+            "AUC": figure(roc_auc_score, said),
+            "ECE": figure(calibration_error, said),
+        }
+    }
 
 
 def find_elsewhere(data: Path, rng: np.random.Generator) -> Lot:

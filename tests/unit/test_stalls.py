@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from models.card import Architecture, Card
 from models.checkpoint import save
 from models.errors import BadAnswer
 from models.patch import PatchNetwork
+from models.redaction import Redactor
 from models.stalls import PATCH_PX, Stalls, rectified
-from training.stalls import _bare, draw_lots
+from training.stalls import _bare, draw_lots, figures
 
 SQUARE = np.array([[100, 100], [180, 100], [180, 180], [100, 180]], np.float32)
 
@@ -106,3 +109,47 @@ def test_bare_ground_is_ground_on_which_nothing_stands():
 def test_drawn_car_parks_have_both():
     states = [stall.taken for _, stalls in draw_lots(9, 1) for stall in stalls]
     assert 0 < sum(states) < len(states)
+
+
+class Nobody:
+    """A locator that finds nobody."""
+
+    model = "nobody@0"
+    thresholds = {"face": 0.5}  # noqa: RUF012 - read only
+
+    def __call__(self, pixels, areas=None):
+        return []
+
+
+def test_a_look_is_scored_by_picture_on_what_redaction_leaves(tmp_path):
+    """Taken stalls are bright here; the look says so, but for one of eight."""
+    images, annotations = [], []
+    for number in range(4):
+        pixels = np.full((200, 200, 3), 40, np.uint8)
+        pixels[20:60, 20:60] = 230
+        cv2.imwrite(str(tmp_path / f"{number}.png"), pixels)
+        images.append({"id": number, "file_name": f"../{number}.png", "captured": f"{number}"})
+        for kind, at in ((1, 20), (2, 120)):
+            ring = [at, at, at + 40, at, at + 40, at + 40, at, at + 40]
+            box = [at, at, 40, 40]
+            annotations.append(
+                {"image_id": number, "category_id": kind, "bbox": box, "segmentation": [ring]}
+            )
+    kinds = [{"id": 1, "name": "occupied"}, {"id": 2, "name": "free"}]
+    (tmp_path / "parking").mkdir()
+    (tmp_path / "parking" / "val.json").write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": kinds})
+    )
+    asked = []
+
+    def look(pixels, outlines):
+        asked.append(outlines)
+        mean = rectified(pixels, outlines[0]).mean()
+        return np.array([0.9 if mean > 100 or len(asked) == 2 else 0.1], np.float32)
+
+    table = figures(tmp_path, "val", look, Redactor([Nobody()]))
+    row = table["stalls, look alone"]
+    value, low, high, count = row["balanced accuracy"]
+    assert (value, count) == (pytest.approx(7 / 8), 8)
+    assert low < value < high
+    assert row["AUC"][0] == pytest.approx(7 / 8)
