@@ -20,8 +20,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup ## run a real batch from object storage to events and a report (IMAGES=folder for yours)
 	$(BIN)/vigie demo $(IMAGES)
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest -m 'not slow'
+test: setup ## run the tests, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-all: setup ## run the tests, the long ones too
 	$(BIN)/python -m pytest

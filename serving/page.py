@@ -22,7 +22,14 @@ def render(template: str, **what: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["figure"] = _figure
     return environment.get_template(template).render(**what)
+
+
+def _figure(value: float, unit: str) -> str:
+    """A number with the digits that mean something in its unit (UCUM)."""
+    digits = {"1": 2, "m": 1}.get(unit, 0)
+    return f"{value:.{digits}f}"
 
 
 def write_page(path: Path, html: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import cv2
 import numpy as np
@@ -128,7 +129,8 @@ def test_the_report_shows_the_map_and_no_raster_as_a_picture(store, catalog, pix
     made = outcomes["vol/ortho.tif"]
     png = base64.b64encode(store.get("redacted", made.files["quicklook"])[0]).decode()
     assert f"data:image/png;base64,{png}" in text
-    assert all(made.files[name] in text for name in ("heights", "colours", "parcels", "item"))
+    assert all(made.files[name] in text for name in ("heights", "parcels", "table", "item"))
+    assert re.search(r"11\.0 <small>10\.0 – 12\.0</small> <small>m</small>", text)
     assert text.count("data:image/jpeg") == len(outcomes) - 1
 
 
