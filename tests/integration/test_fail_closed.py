@@ -119,7 +119,7 @@ def test_where_sealing_fails_the_original_lies_nowhere_but_in_the_inbox(store, s
 
 @pytest.mark.parametrize("damage", ["missing", "flipped", "cut"])
 @pytest.mark.parametrize("name", ["privacy", "waste"])
-def test_without_the_right_weights_no_line_opens(store, tmp_path, monkeypatch, name, damage):
+def test_without_the_right_weights_no_line_opens(store, state_dir, monkeypatch, name, damage):
     read = Path.read_bytes
 
     def damaged(path):
@@ -132,7 +132,7 @@ def test_without_the_right_weights_no_line_opens(store, tmp_path, monkeypatch, n
 
     monkeypatch.setattr(Path, "read_bytes", damaged)
     with pytest.raises(BadWeights):
-        open_line(store, SITE, ["waste"], Settings(state_dir=tmp_path))
+        open_line(store, SITE, ["waste"], Settings(state_dir=state_dir))
 
 
 def test_no_personal_data_in_reasons_audit_and_logs(store, monkeypatch, caplog, capsys):

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_faces_of_real_people_are_covered() -> None:
+def test_faces_of_real_people_are_covered(networks: Path) -> None:
     """Faces of 12 px and more whose box is covered to 95 %, and the area covered elsewhere."""
     listed = json.loads((DATA / "val.json").read_text())
-    redactor = Redactor([PersonalData(precision="f32")], cover=["face"])
+    redactor = Redactor([PersonalData(cache=networks, precision="f32")], cover=["face"])
     whole, faces, elsewhere, total = 0, 0, 0, 0
     for image in listed["images"][::10]:
         frame = decode(
