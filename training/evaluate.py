@@ -15,6 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from models.detections import Detections
 from models.redaction import Redactor
+from training.bar import bar
 from training.dataset import Sample
 
 _ROUNDS = 1000
@@ -56,7 +57,7 @@ class Finder(Protocol):
 def score(samples: Iterable[Sample], redactor: Redactor, finder: Finder) -> list[Scored]:
     """Redact and detect each sample's picture, at nearly no threshold."""
     scored = []
-    for sample in samples:
+    for sample in bar(samples, "pictures"):
         frame = sample.frame()
         redacted = redactor(frame, ())
         found = finder.detect(redacted.pixels, min_score=0.01)

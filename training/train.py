@@ -17,6 +17,7 @@ from models.canopy import CanopyNetwork
 from models.errors import BadConfiguration
 from models.heatmap import HeatNetwork
 from models.network import Network
+from training.bar import bar
 from training.precision import halved, spare_depthwise
 from training.recipe import Recipe
 from training.tasks import Task
@@ -119,7 +120,8 @@ def train(
         task.train_mode()
         sums: dict[str, float] = {}
         began = time.monotonic()
-        for step, batch in enumerate(task.batches(samples, rng)):
+        batches = bar(task.batches(samples, rng), f"epoch {epoch + 1} of {epochs}", steps)
+        for step, batch in enumerate(batches):
             share = (epoch + (step + 1) / steps) / epochs
             factor = min(1.0, share / 0.05) * 0.5 * (1 + math.cos(math.pi * share))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):

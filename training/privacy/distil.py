@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from models.heatmap import Heat, HeatNetwork
+from training.bar import bar
 from training.precision import halved
 from training.privacy.loss import SHARES
 
@@ -49,7 +50,7 @@ def imitate(student: HeatNetwork, teacher: HeatNetwork, batches: Iterable[Tensor
     optimizer = torch.optim.AdamW(parameters, _RATE, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, _STEPS)
     mean = 1.0
-    for step, pixels in zip(range(_STEPS), batches, strict=False):
+    for step, pixels in bar(zip(range(_STEPS), batches, strict=False), "first stages", _STEPS):
         x = pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
         with halved(x.device.type):
             with torch.no_grad():

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.errors import BadConfiguration
 from models.plan import plan_of
 from models.redaction import Region
+from training.bar import bar
 from training.coco import read_coco, xyxy
 from training.evaluate import NIGHT_LEVEL, Figure
 
@@ -86,7 +87,6 @@ def look(
     data: Path,
     split: str,
     locate: Callable[[NDArray[np.uint8]], Sequence[Region]],
-    progress: Callable[[], None] = lambda: None,
 ) -> list[Look]:
     """Every picture of a split of the plates, the faces and the empty streets in `data`.
 
@@ -95,7 +95,7 @@ def look(
     """
     looks = []
     for topic, folder in (("plates", "plates"), ("faces", "faces"), ("empty", "waste")):
-        for image, truth in _pictures(data / folder, split, topic):
+        for image, truth in bar(_pictures(data / folder, split, topic), topic):
             pixels = cv2.imread(str(data / folder / image["file_name"]), cv2.IMREAD_COLOR)
             if pixels is None:
                 raise BadConfiguration(f"cannot read {image['file_name']} in {data / folder}")
@@ -104,7 +104,6 @@ def look(
             dark = float(pixels.mean()) < NIGHT_LEVEL if night is None else bool(night)
             size_hw = (pixels.shape[0], pixels.shape[1])
             looks.append(Look(topic, image["source"], dark, size_hw, truth, found))
-            progress()
     return looks
 
 

@@ -8,7 +8,7 @@ nobody is sure of is ignored, neither object nor background.
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.redaction import LABELS
 from training import scenes
+from training.bar import bar
 from training.coco import Annotations, read_coco, xyxy
 from training.labelled import Boxes, Labelled
 from training.privacy.teacher import CenterFace
@@ -36,9 +37,7 @@ Proposals = dict[str, list[list[float]]]
 _SHIPPED = Path(__file__).with_name("faces.json")
 
 
-def propose_faces(
-    data: Path, cache: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Proposals:
+def propose_faces(data: Path, cache: Path) -> Proposals:
     """What the teacher sees in each training picture and in its mirror image, by file name.
 
     A picture takes a second. So what it said of the pictures that our networks learnt from ships
@@ -58,7 +57,7 @@ def propose_faces(
     digests = {n: hashlib.sha256((data / n).read_bytes()).hexdigest()[:16] for n in names}
     missing = {digests[name]: name for name in names if digests[name] not in known}
     teacher = CenterFace(min_score=_UNSURE / 2) if missing else None
-    for done, (digest, name) in enumerate(missing.items()):
+    for digest, name in bar(missing.items(), "faces", len(missing)):
         pixels = Labelled(data / name, *_nothing()).read().pixels
         assert teacher is not None and pixels is not None
         width = pixels.shape[1]
@@ -66,7 +65,6 @@ def propose_faces(
         mirrored = teacher(np.ascontiguousarray(pixels[:, ::-1]))
         back = [[width - r.box[2], r.box[1], width - r.box[0], r.box[3], r.score] for r in mirrored]
         known[digest] = _agreed(plain, back)
-        progress(done + 1, len(missing))
     if missing:
         cache.parent.mkdir(parents=True, exist_ok=True)
         cache.write_text(json.dumps(own), encoding="utf-8")

@@ -17,6 +17,7 @@ from models.runtime import points
 from services.opening import open_redactor
 from services.settings import Settings
 from training import counts
+from training.bar import bar
 from training.counts import at_thresholds, stand_for
 from training.evaluate import best_threshold, figures, score, told
 from training.labelled import Labelled
@@ -68,7 +69,7 @@ class OccupancyTask:
         self._at = torch.from_numpy(points(recipe.train_px))
         self._redactor = open_redactor(Settings())
         self._kept = folder.parent / "redacted"
-        real = [self._redacted(sample) for sample in read_train(data)]
+        real = [self._redacted(sample) for sample in bar(read_train(data), "redact")]
         self.real = real + [s for s in real if np.isin(s.labels, _RARE).any()]
 
     def train_mode(self) -> None:

@@ -16,6 +16,7 @@ from models.patch import PatchNetwork
 from models.stalls import PATCH_PX, Outline, Stalls, rectified
 from services.opening import open_redactor
 from services.settings import Settings
+from training.bar import bar
 from training.dataset import relight
 from training.evaluate import calibration_error, platt
 from training.occupancy import redacted_pixels
@@ -75,7 +76,9 @@ class StallTask:
     def _patches(self, lot: Lot) -> list[Patch]:
         paths, stalls = lot
         shown = {stall.picture for stall in stalls}
-        seen = {i: redacted_pixels(paths[i], self._redactor, self._kept) for i in shown}
+        seen = {
+            i: redacted_pixels(paths[i], self._redactor, self._kept) for i in bar(shown, "redact")
+        }
         return [Patch(seen[s.picture], s.outline, s.taken) for s in stalls]
 
     def train_mode(self) -> None:
