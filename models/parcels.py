@@ -73,16 +73,19 @@ def near(
     line: NDArray[np.floating], distance: float, size_hw: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """The cells (H, W) whose middles lie within a distance (in cells) of a line (N, 2) in cells."""
-    rows, columns = np.indices(size_hw, np.float32) + np.float32(0.5)
-    least = np.full(size_hw, np.inf, np.float32)
+    mask = np.zeros(size_hw, np.bool_)
     for (x1, y1), (x2, y2) in pairwise(line):
+        # No cell beyond the segment's own box, grown by the distance, is near it.
+        left, top = (max(0, math.floor(min(ends) - distance)) for ends in ((x1, x2), (y1, y2)))
+        right, bottom = (math.ceil(max(ends) + distance) for ends in ((x1, x2), (y1, y2)))
+        part = mask[top : max(bottom, 0), left : max(right, 0)]
+        rows, columns = np.indices(part.shape, np.float32) + np.float32(0.5)
+        columns, rows = columns + np.float32(left - x1), rows + np.float32(top - y1)
         across, down = float(x2 - x1), float(y2 - y1)
-        length = max(across**2 + down**2, 1e-12)
-        along = ((columns - x1) * across + (rows - y1) * down) / length
+        along = (columns * across + rows * down) / max(across**2 + down**2, 1e-12)
         along = along.clip(0, 1)
-        apart = np.hypot(columns - x1 - along * across, rows - y1 - along * down)
-        least = np.minimum(least, apart.astype(np.float32))
-    return least <= distance
+        part |= np.hypot(columns - along * across, rows - along * down) <= distance
+    return mask
 
 
 def parcel(heights: HeightMap, mask: NDArray[np.bool_], limit_m: float) -> Parcel:
@@ -93,11 +96,11 @@ def parcel(heights: HeightMap, mask: NDArray[np.bool_], limit_m: float) -> Parce
 
     Args:
         heights: a map that holds the parcel.
-        mask: bool (H, W), the parcel's cells, one at least.
+        mask: bool (H, W), the parcel's cells.
         limit_m: height over which `over` counts.
     """
     known = heights.valid & mask
-    share = float(known.sum() / mask.sum())
+    share = float(known.sum() / max(int(mask.sum()), 1))
     if not known.any():
         return Parcel(0.0, *[_NOTHING] * 5)
     likely = heights.vegetation[known]

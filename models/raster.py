@@ -43,8 +43,8 @@ FINEST_M = 0.01
 MAX_WINDOWS = 100_000
 _MAX_BLOCK_BYTES = 256 * 2**20  # what a compressed block takes as a whole when part of it is read
 _EVEN_PX = 1e-3  # nearer to whole px than this is whole
-_SAMPLES, _SAMPLE_PX = 8, 256  # along each side, where the range of 16-bit values is looked for
-_DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles that become 0 and 255
+_SAMPLES, _SAMPLE_PX = 8, 256  # along each side, where the white of 16-bit values is looked for
+_BRIGHTEST = 99.5  # the percentile that is white
 _NO_DATA_LEVEL = 127
 ENV = {
     "GDAL_CACHEMAX": 64 * 2**20,  # bytes; GDAL's own choice is a twentieth of the machine
@@ -160,7 +160,7 @@ class Raster:
             StorageError: from the source.
         """
         across, down = self._px
-        finest = min(max(across, down), GRID_M / FINEST_M)
+        finest = self._finest
         shape = max(1, round(window.height * finest)), max(1, round(window.width * finest))
         left, top = window.column * across, window.row * down
         width, height = window.width * across, window.height * down
@@ -183,25 +183,31 @@ class Raster:
         return Tile(rgb, infrared, valid, ground, GRID_M / finest)
 
     @property
+    def _finest(self) -> float:
+        """Pixels to a cell along one side: one at least, or windows would lose cells."""
+        return max(1.0, min(max(self._px), GRID_M / FINEST_M))
+
+    @property
     def _side(self) -> int:
-        finest = min(max(self._px), GRID_M / FINEST_M)
-        cells = min(MAX_WINDOW_CELLS, int(MAX_WINDOW_PX / finest))
+        cells = min(MAX_WINDOW_CELLS, int(MAX_WINDOW_PX / self._finest))
         return max(2 * OVERLAP_CELLS, cells // STEP_CELLS * STEP_CELLS)
 
     def _starts(self, axis: int) -> range:
         return range(0, max(1, self.grid_hw[axis] - OVERLAP_CELLS), self._side - OVERLAP_CELLS)
 
     def _levels(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """8 bits from 16, by the range of the whole raster: by that of a window, it would jump."""
+        """8 bits from 16, by the whole raster's white: by that of a window, they would jump.
+
+        Black stays zero, or what is between two bands (NDVI) would depend on the darkest shadow.
+        """
         if values.dtype == np.uint8:
             return values
-        low, high = self._range
-        scaled = (values.astype(np.float32) - low) * (255 / (high - low))
+        scaled = values.astype(np.float32) * (255 / self._white)
         return scaled.round().clip(0, 255).astype(np.uint8)
 
     @cached_property
-    def _range(self) -> tuple[float, float]:
-        """The values that become 0 and 255, one pair for all bands, so that colours stay."""
+    def _white(self) -> float:
+        """The value that becomes 255, one for all bands, so that colours stay."""
         found = []
         height, width = self.size_hw
         side_hw = min(_SAMPLE_PX, height), min(_SAMPLE_PX, width)
@@ -212,10 +218,7 @@ class Raster:
                     known = self._data.dataset_mask(window=part) > 0
                     found.append(self._data.read(self._bands, window=part)[:, known].ravel())
         values = np.concatenate(found)
-        if not len(values):
-            return 0.0, 65535.0
-        low, high = np.percentile(values, [_DARKEST, _BRIGHTEST]).tolist()
-        return low, max(high, low + 1)
+        return max(float(np.percentile(values, _BRIGHTEST)), 1.0) if len(values) else 65535.0
 
     @contextmanager
     def _read(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ The network then only says what is vegetation, where the files do not.
 import atexit
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio import DatasetReader
 from rasterio.errors import RasterioError
 
-from models.errors import BadConfiguration, BadSurface, NoSuchObject
+from models.errors import BadConfiguration, BadSurface, NoSuchObject, VigieError
 from models.heights import HeightMap
 from models.ranged import OneFile
 from models.raster import ENV
@@ -73,7 +73,10 @@ class Measured:
         if survey is None or survey.heights is None:
             return None
         etags = tuple(self._etags[key] for key in survey.heights.keys)
-        return _Joined(_open(self._store, survey.heights, etags, item.key, item.etag), network)
+        source = _open(self._store, survey.heights, etags, item.key, item.etag)
+        if isinstance(source, BadSurface):
+            raise source
+        return _Joined(source, network)
 
 
 _Source = SurfaceModel | AboveGround | PointCloud
@@ -88,7 +91,7 @@ class _Joined:
     def heights(self, frame: RedactedFrame, valid: NDArray[np.bool_] | None = None) -> HeightMap:
         """See `services.tiles.HeightSource`."""
         seen = self._network.heights(frame, valid)
-        with rasterio.Env(**ENV):
+        with rasterio.Env(**ENV), _sound():
             told = self._measured.heights(seen.ground, seen.valid.shape, prior=seen.vegetation)
         known = told.valid & seen.valid
         parts = (told.metres, told.sigma, told.vegetation)
@@ -98,15 +101,44 @@ class _Joined:
 
 _held = ExitStack()
 """What is open for the raster at hand."""
+_files: list[OneFile] = []
+"""Those of it that are read from the store."""
 atexit.register(_held.close)  # GDAL would read on while the interpreter ends
+
+
+def _let_go() -> None:
+    _held.close()
+    _files.clear()
+    _open.cache_clear()
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """What the store failed at is told, and not what GDAL made of it, which may be zeros."""
+    surface: BadSurface | None = None
+    try:
+        yield
+    except BadSurface as error:
+        surface = error
+    try:
+        for one in _files:
+            one.file.check()
+    except VigieError:
+        _let_go()  # what failed once is not to be trusted
+        raise
+    if surface:
+        raise surface
 
 
 @lru_cache(maxsize=1)
 def _open(
     store: Store, files: MeasuredHeights, etags: tuple[str, ...], key: str, etag: str
-) -> _Source:
-    """The heights of a raster, checked against all of it; those opened last at once."""
-    _held.close()  # what the raster before was told by
+) -> _Source | BadSurface:
+    """The heights of a raster, checked against all of it; those opened last at once.
+
+    Files that do not fit are remembered, too: point clouds are not copied for each window.
+    """
+    _let_go()  # of what the raster before was told by
     versions = dict(zip(files.keys, etags, strict=True))
     raster = open_raster(store, key, etag)
 
@@ -114,18 +146,22 @@ def _open(
         return [_dataset(StoredRanges(store, "inbox", k, versions[k]), k) for k in keys]
 
     place = raster.grid, raster.grid_hw, files.accuracy_m
-    with rasterio.Env(**ENV):
-        if files.above_ground:
-            return AboveGround(rasters(files.above_ground), *place)
-        if files.surface:
-            return SurfaceModel(rasters(files.surface), rasters(files.terrain), *place)
-        clouds = list(_copied(store, files.points, versions))
-        return PointCloud(clouds, rasters(files.terrain), *place)
+    try:
+        with rasterio.Env(**ENV), _sound():
+            if files.above_ground:
+                return AboveGround(rasters(files.above_ground), *place)
+            if files.surface:
+                return SurfaceModel(rasters(files.surface), rasters(files.terrain), *place)
+            clouds = list(_copied(store, files.points, versions))
+            return PointCloud(clouds, rasters(files.terrain), *place)
+    except BadSurface as error:
+        return error
 
 
 def _dataset(source: StoredRanges, key: str) -> DatasetReader:
+    opener = OneFile("heights.tif", source)
+    _files.append(opener)
     try:
-        opener = OneFile("heights.tif", source)
         dataset = rasterio.open("heights.tif", driver="GTiff", opener=opener)
         return _held.enter_context(dataset)
     except RasterioError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from models.detections import Detections
+from models.detectors.vegetation import MAX_GSD_M
 from models.errors import BadImage, NoSuchObject, ObjectExists, Reasoned, StorageError
 from models.raster import Window
 from models.redaction import RedactedFrame
@@ -26,8 +27,12 @@ from services.references import References
 from services.seal import Seal
 from services.sites import Site
 from services.storage import Store
-from services.tiles import LIMITS, HeightSource, Taken, take
+from services.survey_map import Surveying
+from services.tiles import LIMITS, HeightSource, Taken, is_raster, open_raster, take
 from services.view import Purpose, View
+
+
+_NO_MAP = {"too_coarse", "block_too_large", "too_many_pixels", "unsupported_samples"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Line:
         try:
             if item.window is not None:
                 return self._window(item, item.window, stages)
+            self._check_map(item)
             with stages.of("read"):
                 data, info = self.store.get("inbox", item.key, LIMITS.max_bytes)
                 stored_at = info.modified_at
@@ -126,7 +132,25 @@ class Line:
     def _height_source(self, item: Item) -> HeightSource | None:
         network = self.eyes.height_source
         measured = self.measured.of(item, network) if self.measured and network else None
+        gsd_m = open_raster(self.store, item.key, item.etag).gsd_m
+        if network and not measured and gsd_m > MAX_GSD_M:
+            raise BadImage("too_coarse", f"{gsd_m:.2f} m a px, at most {MAX_GSD_M} without heights")
         return measured or network
+
+    def _check_map(self, item: Item) -> None:
+        """Tell why a raster cannot become the map that is asked for, though it may be a picture.
+
+        Raises:
+            BadImage: too_coarse, block_too_large, too_many_pixels, unsupported_samples.
+            StorageError: the store fails.
+        """
+        maps = any(isinstance(purpose, Surveying) for purpose in self.purposes.values())
+        if maps and is_raster(self.site, item.key):
+            try:
+                open_raster(self.store, item.key, item.etag)
+            except BadImage as error:
+                if error.reason in _NO_MAP:
+                    raise
 
     def _tell(
         self,

@@ -14,6 +14,7 @@ from models.cells import NOT_ANALYSED
 from models.heights import GRID_M, LOW_M
 
 _LONG_PX = 1200
+_LEAST_PX = 560  # wide, for the legend
 _LEGEND_PX = 76  # below the map
 _INK, _PAPER = (30, 34, 40), (255, 255, 255)
 # In letters that the font at hand has: it knows no accents.
@@ -40,7 +41,8 @@ def quicklook(heights: Any, colours: Any, title: str) -> bytes:
     told = heights.read((1, 3), out_shape=(2, *size_hw), resampling=Resampling.nearest)
     ground = colours.read((1, 2, 3), out_shape=(3, *size_hw), resampling=Resampling.average)
     picture = _painted(told, ground)
-    enlarged = max(1, 560 // picture.shape[1])
+    height, width = picture.shape[:2]
+    enlarged = max(1, min(_LEAST_PX // width, _LONG_PX // height))
     picture = picture.repeat(enlarged, 0).repeat(enlarged, 1)
     return _png(picture, GRID_M / scale / enlarged, title)
 
@@ -70,7 +72,7 @@ def _palette() -> NDArray[np.uint8]:
 
 def _png(picture: NDArray[np.uint8], px_m: float, title: str) -> bytes:
     height, width = picture.shape[:2]
-    sheet = Image.new("RGB", (max(width, 560), height + _LEGEND_PX), _PAPER)
+    sheet = Image.new("RGB", (max(width, _LEAST_PX), height + _LEGEND_PX), _PAPER)
     sheet.paste(Image.fromarray(picture), (0, 0))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     draw.text((8, height + 6), f"{title}  {_WHAT}", _INK, font)

@@ -129,6 +129,11 @@ def captured(store: Store, site: Site, key: str, etag: str) -> tuple[datetime, T
     return time_of(tags, site.captured_at(key), site.time_zone, stored_at)
 
 
+def is_raster(site: Site, key: str) -> bool:
+    """Whether a picture is a survey's raster, by its key."""
+    return site.survey_of(key) is not None and key.lower().endswith((".tif", ".tiff"))
+
+
 def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -> list[Item]:
     """What a picture is done by: itself; a raster of a survey by windows.
 
@@ -144,7 +149,7 @@ def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -
     Raises:
         StorageError: the store fails.
     """
-    if site.survey_of(item.key) is None or not item.key.lower().endswith((".tif", ".tiff")):
+    if not is_raster(site, item.key):
         return [item]
     try:
         raster = open_raster(store, item.key, item.etag)

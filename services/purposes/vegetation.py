@@ -30,10 +30,11 @@ from models import gauge, growth
 from models.gauge import read_gauge
 from models.growth import growth_index
 from models.heights import GRID_M, LOW_M
-from models.parcels import Estimate, inside, near, parcel, reached, vigour
+from models.parcels import Estimate, parcel, reached, vigour
 from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
+from services.survey_cells import gathered, pieces, strips
 from services.survey_map import SurveyMap
 from services.view import View
 
@@ -139,7 +140,7 @@ def measure(view: View) -> list[Observation]:
 def _grass(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observation:
     if view.unseen:
         return view.observe(asset.id, "vegetation.grass", outline, "gauge", reason=view.unseen)
-    reading = read_gauge(view.frame.pixels, outline)
+    reading = read_gauge(view.frame.pixels, outline, view.frame.regions)
     return view.observe(
         asset.id,
         "vegetation.grass",
@@ -161,8 +162,9 @@ def _growth(view: View, asset: Asset, outline: NDArray[np.float32]) -> Observati
         reason = "no_references"
     elif reason is None:
         drawn = np.array(asset.views[view.camera.id], np.float32)
-        pixels, affine = view.frame.pixels, view.sight.affine
-        grown = growth_index(view.known.references, pixels, drawn, affine)
+        frame, affine = view.frame, view.sight.affine
+        references = view.known.references
+        grown = growth_index(references, frame.pixels, drawn, affine, frame.regions)
         index, reason = grown.index, grown.reason
     return view.observe(
         asset.id, "vegetation.growth", outline, "growth", value=index, reason=reason
@@ -185,11 +187,9 @@ _Rings = Sequence[NDArray[np.float64]]
 
 
 def _parcel(of: SurveyMap, asset: Asset, rings: _Rings, limits: Limits) -> list[Observation]:
-    window = of.window(rings)
-    corner = (window.column, window.row)
-    heights = of.heights(window)
-    mask = inside([ring - corner for ring in rings], heights.valid.shape)
-    found = parcel(heights, mask, limits.height_m)
+    parts = list(strips(of.window(rings), rings))
+    heights = gathered(of, parts)
+    found = parcel(heights, np.ones_like(heights.valid), limits.height_m)
     polygon = np.asarray(rings[0], np.float32)
     reason = "not_analysed" if found.analysed < _ANALYSED else None
 
@@ -224,8 +224,9 @@ def _parcel(of: SurveyMap, asset: Asset, rings: _Rings, limits: Limits) -> list[
         spread = {} if reason else _named("median", found.median) | _named("p95", found.p95)
         height = told("vegetation.height", found.mean, "m", **spread)
     observations = [height, cover, over]
-    known = heights.valid & mask & (heights.vegetation >= 0.5)
-    index = None if reason else vigour(of.colours(window), known)
+    known = heights.valid & (heights.vegetation >= 0.5)
+    colours = [of.colours(window)[mask] for window, mask in parts]
+    index = None if reason else vigour(np.concatenate(colours)[None], known)
     if index is not None:
         observations += _water(of, asset, polygon, index)
     return observations
@@ -269,11 +270,9 @@ def _water(
 def _clearance(
     of: SurveyMap, asset: Asset, line: NDArray[np.float64], limits: Limits
 ) -> Observation:
-    window = of.window([line], limits.distance_m)
-    heights = of.heights(window)
-    mask = near(line - (window.column, window.row), limits.distance_m / GRID_M, heights.valid.shape)
-    analysed = float((heights.valid & mask).sum() / max(int(mask.sum()), 1))
-    figure = reached(heights, mask, GRID_M**2)
+    heights = gathered(of, pieces(of, line, limits.distance_m))
+    analysed = float(heights.valid.mean()) if heights.valid.size else 0.0
+    figure = reached(heights, np.ones_like(heights.valid), GRID_M**2)
     known = analysed >= _ANALYSED
     return of.observe(
         asset.id,

@@ -45,6 +45,19 @@ def test_windows_without_data_publish_nothing_and_a_raster_of_none_is_told(store
     assert not list(store.list("redacted"))
 
 
+def test_a_raster_too_coarse_for_a_map_is_told_and_not_taken_for_a_picture(store, catalog, pixels):
+    (made,) = mapped(store, catalog, encoded(pixels.transpose(2, 0, 1), gsd_m=2.0)).values()
+    assert (made.status, made.reason) == ("quarantined", "too_coarse")
+    assert not list(store.list("redacted"))
+
+
+def test_heights_of_its_own_or_none_where_pixels_are_too_coarse_to_guess(store, catalog, pixels):
+    outcomes = mapped(store, catalog, encoded(pixels.transpose(2, 0, 1), gsd_m=0.8))
+    made = outcomes.pop("vol/ortho.tif")
+    assert {o.reason for o in outcomes.values()} == {"too_coarse"}
+    assert made.reason == "nothing_analysed"
+
+
 def test_a_raster_that_was_cut_short_has_a_map_of_what_is_left(store, catalog, pixels):
     whole = encoded(pixels.transpose(2, 0, 1), compress="none")
     outcomes = mapped(store, catalog, whole[: len(whole) // 2])

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from rasterio.transform import Affine
 
-from models.errors import BadConfiguration, BadSurface
+from models.errors import BadConfiguration, BadSurface, StoreUnavailable
 from models.heights import GRID_M
+from models.surface import AboveGround
+from services import measured as measured_files
 from services import tiles
 from services.items import Item
 from services.measured import Measured
 from services.sites import parse_site
+from services.storage import Store
 from tests.orthophotos import EAST, NORTH, Green, encoded, line, ortho
 from tests.views import SITE_HEAD
 
@@ -80,6 +83,52 @@ def test_files_that_do_not_fit_are_refused_with_what_to_check(store, item, hill)
     store.put("inbox", "lidar/mns.tif", raster(hill))
     with pytest.raises(BadSurface, match="mismatch"):
         told(store, item, "above_ground: [lidar/mns.tif]")
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_store_that_fails_is_told_and_no_height_becomes_zero(
+    store, item, trees, monkeypatch, opened
+):
+    store.put("inbox", "lidar/mnh.tif", raster(trees + 7))
+    heights = "above_ground: [lidar/mnh.tif]"
+    get, read = Store.get, AboveGround.heights
+
+    def away(self, bucket, key, *args, **more):
+        if key == "lidar/mnh.tif":
+            raise StoreUnavailable("away")
+        return get(self, bucket, key, *args, **more)
+
+    def from_the_file(self, *args, **more):
+        measured_files._files[0].file.read(1)  # larger files are not held whole
+        return read(self, *args, **more)
+
+    measured_files._let_go()
+    with monkeypatch.context() as patch:
+        if opened:
+            told(store, item, heights)
+            measured_files._files[0].file._chunks.clear()
+            patch.setattr(AboveGround, "heights", from_the_file)
+        patch.setattr(Store, "get", away)
+        with pytest.raises(StoreUnavailable):
+            told(store, item, heights)
+    map_, _ = told(store, item, heights)
+    assert map_.metres[map_.valid].min() == pytest.approx(7, abs=0.02)
+
+
+def test_what_fails_for_one_raster_leaves_the_next_and_the_last_alone(store, item, trees):
+    store.put("inbox", "lidar/mnh.tif", raster(trees))
+    place = Affine(0.2, 0, EAST + 5000, 0, -0.2, NORTH)
+    far = Item(
+        key="vol/far.tif",
+        etag=store.put("inbox", "vol/far.tif", ortho((600, 600), transform=place)),
+    )
+    heights = "above_ground: [lidar/mnh.tif]"
+    for one, fits in ((item, True), (far, False), (far, False), (item, True)):
+        if fits:
+            assert told(store, one, heights)[0].metres.max() == pytest.approx(9, abs=0.02)
+        else:
+            with pytest.raises(BadSurface):
+                told(store, one, heights)
 
 
 def test_files_that_are_not_there_are_named_before_work_begins(store):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +37,21 @@ def test_near_a_line_is_within_a_distance_of_its_segments_not_of_what_prolongs_t
     mask = near(np.array([[4.5, 4.5], [10.5, 4.5]]), 2.0, (10, 20))
     assert mask[4, 3] and mask[6, 7] and mask[4, 12]
     assert not mask[4, 1] and not mask[7, 7] and not mask[4, 13]
+
+
+@given(
+    st.lists(st.tuples(st.floats(-30, 60), st.floats(-30, 60)), min_size=2, max_size=6),
+    st.floats(0.5, 12),
+)
+def test_near_is_what_no_segment_is_farther_from(points, distance):
+    mask = near(np.array(points), distance, (30, 40))
+    rows, columns = np.indices((30, 40)) + 0.5
+    least = np.full((30, 40), np.inf)
+    for one, other in pairwise(np.array(points)):
+        for x, y in np.linspace(one, other, 400):  # as a row of points
+            least = np.minimum(least, np.hypot(columns - x, rows - y))
+    assert not (mask & (least > distance + 0.2)).any()
+    assert not (~mask & (least < distance - 1e-3)).any()
 
 
 def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alike():

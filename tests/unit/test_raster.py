@@ -117,6 +117,16 @@ def test_a_block_is_read_once_for_pixels_and_mask():
     assert held.read_bytes < 1.2 * len(held.data)
 
 
+@pytest.mark.parametrize("width", [83, 97, 250])
+@pytest.mark.parametrize("gsd_m", [0.55, 0.6, 0.9])
+def test_windows_of_coarse_pixels_lose_no_cell(gsd_m, width):
+    raster = opened(encoded(drawn((240, width)).transpose(2, 0, 1), gsd_m=gsd_m))
+    for window in raster.windows():
+        tile = raster.read(window)
+        assert tile.valid.shape == (window.height, window.width)
+        assert tile.gsd_m == GRID_M
+
+
 def test_no_data_is_not_valid_by_value_by_alpha_and_by_mask():
     pixels = drawn((600, 600)).transpose(2, 0, 1).clip(1, 254)
     pixels[:, 100:200, 50:300] = 255
@@ -151,6 +161,18 @@ def test_sixteen_bits_are_scaled_by_the_range_of_the_whole_raster():
     steps = np.abs(np.diff(whole.astype(int), axis=1)).mean((0, 2))
     assert steps[599] > 3 * np.median(steps)
     assert all(steps[round(w.column * 2.5) - 1] < 3 * np.median(steps) for w in tiles if w.column)
+
+
+def test_what_lies_between_two_bands_does_not_depend_on_the_darkest_shadow():
+    ratios = []
+    for shadow in (100, 900):
+        values = np.full((4, 600, 600), shadow, np.uint16)
+        values[:, :, 300:] = np.array([600, 900, 500, 3000])[:, None, None]
+        raster = opened(encoded(values, photometric="rgb", alpha="unspecified"))
+        tile = raster.read(Window(160, 0, 100, 100))
+        red, infrared = tile.pixels[..., 0].mean(), tile.near_infrared.mean()
+        ratios.append((infrared - red) / (infrared + red))
+    assert ratios == [pytest.approx(2400 / 3600, abs=0.01)] * 2
 
 
 def test_a_fourth_band_that_is_no_transparency_is_near_infrared():

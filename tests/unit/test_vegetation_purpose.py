@@ -10,7 +10,7 @@ from models.frame import Frame
 from models.ground import Ground
 from models.heights import GRID_M, HeightMap
 from models.raster import Window
-from models.redaction import redact
+from models.redaction import Region, redact
 from models.registration import KnownView
 from services.events import Observation
 from services.judgement import CONDITIONS, State, judge
@@ -254,10 +254,10 @@ assets:
 FIXED = parse_site(SITE[: SITE.index("surveys:")] + CAMERA, "s.yaml")
 
 
-def seen_by_camera(pixels, known=None):
+def seen_by_camera(pixels, known=None, covers=()):
     original = Frame("cam/a.jpg", pixels, "cam", AT, "object")
-    frame = redact(original, [], redactor="none@0")
-    sight = known.find(frame.pixels) if known else None
+    frame = redact(original, list(covers), redactor="none@0")
+    sight = known.find(frame.pixels, frame.regions) if known else None
     models = dict(vegetation.MODELS)
     view = View(FIXED, FIXED.cameras[0], frame, {}, models, "w" * 32, "a.jpg", known, sight)
     return {o.quantity: o for o in vegetation.measure(view)}
@@ -272,6 +272,25 @@ def test_a_camera_tells_grass_at_its_gauge_and_growth_of_its_lawn():
     assert grass.unit == "cm"
     growth = told["vegetation.growth"]
     assert (growth.value, growth.reason) == (None, "no_references")
+
+
+def test_who_stands_before_a_gauge_is_no_grass():
+    scene = Meadow(12.0, distance_m=2.0, focal_px=900, seed=3)
+    pixels, true_cm = meadow(scene)
+    free = seen_by_camera(pixels)["vegetation.grass"]
+    assert free.value == pytest.approx(true_cm, abs=5)
+    foot = Region((900, 500, 1000, 720), "person", 0.9)
+    hidden = seen_by_camera(pixels, covers=[foot])["vegetation.grass"]
+    assert (hidden.value, hidden.reason) == (None, "too_few_cells")
+
+
+def test_what_redaction_covered_of_a_lawn_has_not_grown():
+    blades = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 60, (540, 960)), (0, 0), 2)
+    mown = np.clip(street(size_wh=(960, 540)) + 4 * blades[..., None], 0, 255).astype(np.uint8)
+    cover = Region((300, 200, 700, 480), "person", 0.9)
+    known = KnownView([mown], (960, 540))
+    growth = seen_by_camera(mown, known, [cover])["vegetation.growth"]
+    assert growth.value == pytest.approx(0, abs=0.1)
 
 
 def test_a_lawn_is_compared_with_itself_just_mown_and_a_lost_view_tells_nothing():

@@ -45,7 +45,7 @@ class Student(PrivacyTask):
         imitated = folder / "first_stages.safetensors"
         if imitated.exists():
             self.network.load_state_dict(load_file(imitated))
-        else:
+        elif not recipe.start:  # weights to go on from know this already
             imitate(self.network, teacher.requires_grad_(requires_grad=False), self._views())
             save_file(self.network.state_dict(), imitated)
         # A fourth of the time that torch takes on a CPU.
