@@ -11,6 +11,8 @@ from services import fleet
 def starts(monkeypatch):
     """Makes `ray.init` fail that many times; gives the addresses it was asked for."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
     asked = []
 
     def failing(times):

@@ -69,7 +69,8 @@ def test_boxes_of_a_view_lie_where_the_object_is_seen(seed):
     # The box of a turned rectangle is larger than what is seen of it at the border.
     assert (known[0, :2] <= np.array(extent[:2]) + 3).all()
     assert (known[0, 2:] >= np.array(extent[2:]) - 3).all()
-    assert np.abs(known[0] - extent).max() < 60
+    if len(seen.boxes):  # of one that is hardly seen any more, a corner may be all there is
+        assert np.abs(known[0] - extent).max() < 60
 
 
 @pytest.mark.parametrize("seed", range(12))
