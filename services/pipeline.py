@@ -31,7 +31,6 @@ from services.survey_map import Surveying
 from services.tiles import LIMITS, HeightSource, Taken, is_raster, open_raster, take
 from services.view import Purpose, View
 
-
 _NO_MAP = {"too_coarse", "block_too_large", "too_many_pixels", "unsupported_samples"}
 
 
