@@ -11,7 +11,7 @@ from onnx import shape_inference
 
 from benchmarks.record import milliseconds
 
-_MATRIX = 2048
+_MATRIX = 1024
 _ANY_PX = 512
 
 

@@ -16,7 +16,7 @@ from benchmarks.cost import cost
 from benchmarks.record import machine, tell
 from models.backends import export
 from models.card import SHIPPED, read_weights
-from models.cells import decode
+from models.cells import NOT_ANALYSED, decode
 from models.detectors import vegetation
 from models.mosaic import blend
 from models.raster import Window
@@ -62,11 +62,14 @@ def speed(store: Store) -> None:
             raster.infrared,
         )
         with rasterio.open(mosaic.heights) as heights:
-            told = heights.read(1) / 100
+            centimetres = heights.read(1)
     everything = Window(0, 0, raster.grid_hw[1], raster.grid_hw[0])
     frame, taken = tiles.take(store, SITE, "whole", whole.key, whole.etag, everything)
     redacted, _ = eyes.look(frame, taken.rim, None, Stages())
-    difference = np.abs(told - detector.heights(redacted).metres)
+    alone = detector.heights(redacted)
+    both = (centimetres != NOT_ANALYSED) & alone.valid
+    told = centimetres[both] / 100
+    difference = np.abs(told - alone.metres[both])
     stages = {name: sum(o.seconds[name] for o in outcomes) for name in outcomes[0].seconds}
     km2 = (CROP_PX * GSD_M / 1000) ** 2
     tell(
@@ -80,7 +83,7 @@ def speed(store: Store) -> None:
         }
     )
     network = export(detector.card, read_weights(detector.card, SHIPPED), settings.cache)
-    tell(cost(network, told.shape).against(1000 * core))
+    tell(cost(network, centimetres.shape).against(1000 * core))
 
 
 def main() -> None:
