@@ -242,12 +242,16 @@ def look_for_silence(store: Store, catalog: Catalog, now: datetime) -> int:
     Sites are taken as they were when the last of their finished batches was submitted.
 
     Raises:
-        BatchError: there is no manifest of such a batch.
+        BatchError: there is no manifest of such a batch; told once all other sites were looked at.
     """
     last = {row.source: row.batch for row in reversed(catalog.batches()) if row.finished}
-    fresh = 0
+    fresh, missing = 0, None
     for batch in last.values():
-        site = read_manifest(store, batch).read_site()
+        try:
+            site = read_manifest(store, batch).read_site()
+        except BatchError as error:
+            missing = missing or error
+            continue
 
         def judging(ledger: Ledger, site: Site = site) -> list[Event]:
             def overdue(_: str, __: str, record: Record) -> bool:
@@ -256,6 +260,8 @@ def look_for_silence(store: Store, catalog: Catalog, now: datetime) -> int:
             return list(judged_again(ledger, site, tuple(site.purposes), overdue, now))
 
         fresh += catalog.judge(batch, judging)
+    if missing:
+        raise missing
     return fresh
 
 

@@ -23,7 +23,8 @@ from models import plugins
 from models.errors import BadConfiguration, CatalogError, EventRefused, SinkUnavailable
 from services import sinks
 from services.database import PAGE
-from services.events import Event
+from services.event_types import EVENT_WITHDRAWN
+from services.events import TYPE_PREFIX, Event
 from services.outbox import Outbox
 from services.settings import Settings
 from services.sinks import Sink, Target
@@ -53,12 +54,18 @@ class Subscription:
     purposes: tuple[str, ...] = ()
 
     def wants(self, event: Event) -> bool:
-        """Whether an event goes there."""
-        quantity = str(event.data.get("quantity", ""))
+        """Whether an event goes there; a withdrawal goes where what it takes back went."""
+        back = event.type == EVENT_WITHDRAWN
+        kinds = {event.type, str(event.data["type"])} if back else {event.type}
+        if back:
+            purpose = str(event.data["type"]).removeprefix(TYPE_PREFIX).partition(".")[0]
+            ours = purpose in (*self.purposes, "observation")  # of any purpose
+        else:
+            ours = str(event.data.get("quantity", "")).partition(".")[0] in self.purposes
         return (
-            (not self.types or any(fnmatchcase(event.type, one) for one in self.types))
+            (not self.types or any(fnmatchcase(k, one) for k in kinds for one in self.types))
             and (not self.sites or event.source.rpartition("/")[2] in self.sites)
-            and (not self.purposes or quantity.partition(".")[0] in self.purposes)
+            and (not self.purposes or ours)
         )
 
     def open(self) -> Sink:

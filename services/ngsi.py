@@ -137,7 +137,11 @@ def entities(event: Event) -> list[Entity]:
         return []
     if event.type == types.EVENT_WITHDRAWN:
         alert = _ALERTS.get(event.data["type"])
-        return [_alert(event, alert[0], "withdrawn")] if alert else []
+        if alert is None:
+            return []
+        condition, status = alert
+        # What an end is taken back from goes on.
+        return [_alert(event, condition, "active" if status == "ended" else "withdrawn")]
     if event.type in _ALERTS:
         told: Entity | None = _alert(event, *_ALERTS[event.type])
     elif event.type == types.CONTAINER_FOUND:
@@ -263,7 +267,8 @@ def _found(event: Event) -> Entity:
 def _alert(event: Event, condition: _Condition, status: str) -> Entity:
     """The alert of an asset and a condition: there is one, which begins and ends again."""
     time = event.model_dump(mode="json", include={"time"})["time"]
-    about = {"observedAt": time} if status == "withdrawn" else _about(event)
+    back = event.type == types.EVENT_WITHDRAWN
+    about = {"observedAt": time} if back else _about(event)
     about_kind = "CrowdFlowObserved" if event.data.get("kind") in _CROWDED else condition.about
     alert = _entity(
         "Alert",

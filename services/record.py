@@ -103,7 +103,8 @@ def judge_again(
         changes |= {each.identity: each for each in (silence, change) if each is not None}
     told = {one.identity: one for one in record.told}
     youngest, events = inside[-1], []
-    for old in record.told:
+    # The youngest first: what is taken back last is what began it all.
+    for old in sorted(record.told, key=lambda one: one.time, reverse=True):
         if old.holds and old.identity not in changes:
             events.append(
                 types.withdrawn(old.id, old.type, youngest.asset, old.time, source, youngest.kind)

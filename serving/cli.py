@@ -247,9 +247,11 @@ def silence(sink: Sinks = None, as_json: Json = False) -> None:
 
     settings = Settings()
     catalog = Catalog(settings.catalog_url)
-    fresh = batches.look_for_silence(Store.connect(settings), catalog, datetime.now(UTC))
-    delivered = delivery.deliver(catalog.outbox, sinks_of(sink, settings), settings)
-    tell(delivered)
+    try:
+        fresh = batches.look_for_silence(Store.connect(settings), catalog, datetime.now(UTC))
+    finally:  # what was told of other sites goes out, whatever fails
+        delivered = delivery.deliver(catalog.outbox, sinks_of(sink, settings), settings)
+        tell(delivered)
     sent = sum(one.sent for one in delivered)
     told = f"{fresh} new events, {sent} delivered"
     say({"new_events": fresh, "delivered": sent}, as_json, told)

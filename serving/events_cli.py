@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,8 +106,21 @@ def deliver_events(
         sinks_of(sink, settings),
         settings,
         until=_stopped() if follow else None,
+        progress=_news() if follow else lambda _: None,
     )
     _result(done, as_json)
+
+
+def _news() -> Callable[[Any], None]:
+    """Says once that a sink fails, and once that it goes on."""
+    known: dict[str, str] = {}
+
+    def told(one: Any) -> None:
+        if one.error != known.get(one.sink, ""):
+            known[one.sink] = one.error
+            err.print(f"vigie: {one.sink}: {one.error or 'goes on'}", highlight=False)
+
+    return told
 
 
 @events.command()

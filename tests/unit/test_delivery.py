@@ -7,7 +7,7 @@ import pytest
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable, UnknownPlugin
 from services import delivery
 from services.catalog import Catalog
-from services.event_types import completed, recorded
+from services.event_types import OVERFLOW_ENDED, completed, recorded, withdrawn
 from services.events import Event
 from services.settings import Settings
 from tests.unit.test_catalog import NOW, events_of, outcome, tell
@@ -157,6 +157,21 @@ def test_a_sink_gets_what_it_asks_for_and_passes_the_rest(catalog, tmp_path, fra
     if wanted:
         assert lines(tmp_path / "events.jsonl") == [told[one].id for one in wanted]
     assert catalog.outbox.cursor(done.sink) == 3
+
+
+@pytest.mark.parametrize(
+    ("fragment", "wanted"),
+    [
+        ("purpose=waste", True),
+        ("type=vigie.waste.*", True),
+        ("type=vigie.event.*", True),
+        ("purpose=occupancy", False),
+        ("type=vigie.site.*", False),
+    ],
+)
+def test_a_withdrawal_goes_where_what_it_takes_back_went(fragment, wanted):
+    back = withdrawn("0" * 32, OVERFLOW_ENDED, "urn:vigie:t:s:A", NOW, "/territories/t/sites/s")
+    assert delivery.subscription(f"file:///e.jsonl#{fragment}", SETTINGS).wants(back) == wanted
 
 
 def test_passwords_are_no_part_of_what_cursors_and_messages_call_a_sink():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from services.catalog import Catalog
 from services.judgement import State
 from services.record import Record
 from serving.cli import app
+from serving.events_cli import _news
 from tests.told import ids, many
 
 AGO = datetime.now(UTC) - timedelta(hours=1)
@@ -120,3 +122,13 @@ def test_a_tail_shows_what_comes_until_it_is_stopped(town, stop):
             assert process.wait(60) == 0
         finally:
             process.kill()
+
+
+def test_a_service_says_once_that_a_sink_fails_and_once_that_it_goes_on(capsys):
+    news = _news()
+    for error in ("", "hub: answered 401", "hub: answered 401", "", ""):
+        news(SimpleNamespace(sink="https://hub/", error=error))
+    assert capsys.readouterr().err.splitlines() == [
+        "vigie: https://hub/: hub: answered 401",
+        "vigie: https://hub/: goes on",
+    ]

@@ -201,9 +201,15 @@ def test_an_alert_begins_ends_and_is_withdrawn_as_one_entity():
     bounds = {"since": since, "until": NOON}
     end = changed(types.OVERFLOW_ENDED, seen("waste.overflow", 0.1), SOURCE, **bounds)
     back = withdrawn(end.id, end.type, end.subject, end.time, SOURCE)
-    alerts = [ngsi.entities(event)[0] for event in (start, end, back)]
+    never = withdrawn(start.id, start.type, start.subject, start.time, SOURCE)
+    alerts = [ngsi.entities(event)[0] for event in (start, end, back, never)]
     assert {alert["id"] for alert in alerts} == {"urn:ngsi-ld:Alert:t:s:A-1:waste.overflow"}
-    assert [alert["status"]["value"] for alert in alerts] == ["active", "ended", "withdrawn"]
+    assert [alert["status"]["value"] for alert in alerts] == [
+        "active",
+        "ended",
+        "active",  # the end did not hold
+        "withdrawn",
+    ]
     assert alerts[0]["alertSource"]["object"] == told("waste.overflow", 0.9)["id"]
     assert alerts[1]["validFrom"]["value"]["@value"] == "2026-06-12T10:00:00Z"
     assert alerts[1]["validTo"]["value"]["@value"] == "2026-06-12T12:00:00Z"
