@@ -72,18 +72,18 @@ def judge_again(
     Args:
         record: so far.
         history: everything observed from the record's horizon on, in the order of arrival; what
-            was captured before it is left out. Of two models that looked at one picture the first
-            is heard.
+            was captured before it is left out. Where one picture was looked at again, by another
+            model or for a site file that has changed, the first look is heard.
         condition: its name.
         limits: of the asset.
         lateness: how much later than a younger one a picture may come.
         source: of the events.
         now: by when more would have come, if there were more.
     """
-    heard = {o.model: -rank for rank, o in enumerate(reversed(history))}
+    arrived = {o.id: -number for number, o in enumerate(reversed(history))}
     inside = sorted(
         (o for o in history if record.horizon is None or o.observed_at >= record.horizon),
-        key=lambda o: (o.observed_at, heard[o.model], o.id),
+        key=lambda o: (o.observed_at, _picture(o), arrived[o.id], o.id),
     )
     if not inside:
         return record, []
@@ -135,6 +135,12 @@ def judge_again(
         due=due_after(timeline[-1], limits.patience),
     )
     return after, events
+
+
+def _picture(observation: Observation) -> tuple[str, str]:
+    """What all looks at one picture have in common: camera, and key but for the work."""
+    key = observation.evidence.key.rsplit(".", 2)[0] if observation.evidence else ""
+    return observation.camera or "", key
 
 
 def judge_all(

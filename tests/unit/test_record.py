@@ -3,6 +3,7 @@
 from datetime import timedelta
 from itertools import groupby
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,11 +132,14 @@ def test_what_comes_later_than_the_limit_moves_nothing():
     assert town.record == before
 
 
-def test_of_two_models_that_looked_at_one_picture_the_first_is_heard():
+@pytest.mark.parametrize("model", ["a@1", "waste@0"])
+@pytest.mark.parametrize("work", range(5))
+def test_of_two_looks_at_one_picture_the_first_is_heard(model, work):
+    """By another model, or by the same for a site file that has changed."""
     town = Town()
     town.arrive(*[observation(m, 0.9) for m in (0, 20, 40)])
     again = [
-        observation(m, 0.1).model_copy(update={"model": "a@1", "work": f"{m:032d}"})
+        observation(m, 0.1).model_copy(update={"model": model, "work": f"{work}{m:031d}"})
         for m in (0, 20, 40)
     ]
     assert town.arrive(*again) == []
