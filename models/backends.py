@@ -30,6 +30,9 @@ _MAX_SHAPES = 4  # each costs memory
 _CHECKED_PX = 256
 _MAX_APART = 0.15  # two runtimes, in standard deviations of an output; sound ones differ by 0.03
 
+EXPORT = 2
+"""Of how networks are exported: another number for whatever changes what they compute."""
+
 SIZE_MULTIPLE_PX = 32
 """Sides of pictures for a network of any input size are multiples of this."""
 
@@ -93,7 +96,7 @@ def export(
     """
     any_size = card.architecture.any_size
     kind = f"{'-any' if any_size else ''}{'-int8' if known else ''}"
-    path = cache / f"{card.name}-{card.digest[:16]}{kind}.onnx"
+    path = cache / f"{card.name}-{card.digest[:16]}-{EXPORT}{kind}.onnx"
     if not path.exists():
         import torch  # noqa: PLC0415 - only for the first worker on a machine
 

@@ -106,6 +106,8 @@ def read_card(name: str, folder: Path = SHIPPED) -> Card:
     path = folder / f"{name}.md"
     try:
         front = yaml.safe_load(path.read_text(encoding="utf-8").split("---\n", 2)[1])
+        if not all(0 <= score <= 1 for score in front["min_score"].values()):  # nor NaN
+            raise BadWeights(f"{path.name}: min_score outside [0, 1] would find nothing")
         return Card(
             **front
             | {

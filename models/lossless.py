@@ -124,12 +124,15 @@ def _parsed(data: bytes) -> tuple[_Layout, bytes] | None:
         segments = list(jpeg_segments(data))
     except BadImage:
         return None
-    layouts, parts = [], [data[:2]]
+    layouts, parts, scanned = [], [data[:2]], False
     for (marker, start, end), (next_marker, next_start, _) in pairwise(segments):
         if marker in _SOF:
             layouts.append(_layout(data[start:end]))
         if marker == APP14 and data[start:end].startswith(b"Adobe") and data[end - 1] != 1:
             return None  # RGB or inks
+        if marker == _DQT and scanned:
+            return None  # what was looked at was decoded with the table before
+        scanned = scanned or marker == SOS
         if marker in (*_SOF, _DHT, _DQT, _DRI):
             parts.append(data[start - 4 : end])
         if marker == SOS:  # behind it, up to the next marker, lies its scan

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends import SIZE_MULTIPLE_PX, Backend, Precision, best_backend, runner
+from models.backends import EXPORT, SIZE_MULTIPLE_PX, Backend, Precision, best_backend, runner
 from models.card import SHIPPED, read_card
 from models.errors import RedactionFailed
 from models.parts import suppress
@@ -83,7 +83,7 @@ class PersonalData:
         context = (_BELONGS_TO, _ALONE, _REACH)
         pyramid = (_FINE_PX, _STEP, *LIMITS, _NMS_IOU)
         thresholds = self._sure.tolist()
-        settings = repr((self.card.model, thresholds, backend, precision, pyramid, context))
+        settings = repr((self.card.model, thresholds, backend, precision, EXPORT, pyramid, context))
         self._digest = hashlib.sha256(settings.encode()).hexdigest()
 
     @property

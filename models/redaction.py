@@ -227,11 +227,13 @@ class Redactor:
         rounds, covered = 0, plan.regions
         while True:
             made = _redacted(frame, plan, self.model, 90, self._noise_key, original)
-            if not plan.regions:
+            if not plan.regions and not made.lossless:
                 return made  # the picture is the one that was looked at
             published = simplejpeg.decode_jpeg(made.encoded, "RGB")
-            # Elsewhere nothing has changed since the last look.
-            found = self.find(published, [region.box for region in covered])
+            # Elsewhere nothing has changed since the last look; where blocks of the original were
+            # kept, that is looked at, too, and not trusted.
+            areas = None if made.lossless else [region.box for region in covered]
+            found = self.find(published, areas)
             visible = [region for region in found if plan.share(region, plan.opaque) < 1]
             if not visible:
                 return made

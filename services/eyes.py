@@ -1,5 +1,6 @@
 """What looks at a picture: the redactor first, then the detectors, which only see its result."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from importlib.metadata import version
 
 from models.detections import Detections
 from models.detectors import Detector
+from models.errors import BadImage
 from models.frame import Frame, decode
 from models.redaction import Polygon, RedactedFrame, Redactor
 from models.registration import MODEL as REGISTRATION
@@ -15,6 +17,7 @@ from services.outcome import Stages, Testimony
 from services.sites import Site
 from services.tiles import LIMITS, HeightSource
 
+_OTHER_SHAPE = 0.02  # of the ratio of width to height; codecs cut off some rows
 _VERSION = f"vigie@{version('vigie')}"
 
 
@@ -85,6 +88,9 @@ class Eyes:
                 limits=LIMITS,
             )
         size_hw = original.pixels.shape[:2]
+        if camera and camera.private_zones and not _alike(size_hw, camera.size_wh):
+            told = f"{size_hw[1]}×{size_hw[0]} px: its private zones are drawn on another shape"
+            raise BadImage("unlike_camera", told)
         zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
         return self.look(original, zones, data, stages)
 
@@ -97,3 +103,9 @@ class Eyes:
             del frame  # nothing below may see it
         with stages.of("detect"):
             return redacted, {name: find(redacted) for name, find in self.detectors.items()}
+
+
+def _alike(size_hw: tuple[int, ...], size_wh: tuple[int, int]) -> bool:
+    """Whether a picture has a camera's shape: one that is turned or cropped has not."""
+    ratio = (size_hw[1] * size_wh[1]) / (size_hw[0] * size_wh[0])
+    return abs(math.log(ratio)) < _OTHER_SHAPE

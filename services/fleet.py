@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
 from models.errors import BatchError, VigieError
 from services import batches, maps
@@ -29,6 +29,7 @@ from services.settings import Settings
 from services.sites import Site
 from services.storage import Store
 
+_DIED = RayActorError, OutOfMemoryError  # the second is what Ray's memory monitor ended
 _STARTS = 3  # Ray waits 30 s for its node, which a busy machine may take
 _IN_FLIGHT = 2  # shards per worker: one running, one ready
 _OBJECT_STORE_BYTES = 200 * 1024**2  # only keys and outcomes travel
@@ -257,7 +258,7 @@ def _work(
         hired = [remote.remote(settings, line.site, purposes) for _ in range(number)]
         try:
             _answer([actor.prepare.remote() for actor in hired])
-        except RayActorError as error:
+        except _DIED as error:
             raise BatchError("a worker died while it loaded its models: run again") from error
         return [_Seat(actor) for actor in hired]
 
@@ -268,7 +269,7 @@ def _work(
             reference, seat, shard = run.next()
             try:
                 outcomes = _answer(reference)
-            except RayActorError:
+            except _DIED:
                 if seat in run.seats:
                     run.seats.remove(seat)
                     run.seats += hire(1)

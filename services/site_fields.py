@@ -23,6 +23,7 @@ LegalBasis = Literal[
 ]
 """The six legal bases of processing, GDPR article 6(1) (a) to (f)."""
 
+_FIRST_YEAR, _LAST_YEAR = 1990, 2200  # of a capture time that is believed
 # What a capture time in a key may hold, as strptime reads it, and which of it must be there.
 _TIME_PARTS = {
     "%Y": r"\d{4}",
@@ -190,6 +191,8 @@ class Camera(Part):
         try:
             time = datetime.strptime(found.group(), self.key_time)
         except ValueError:  # digits that are no date, such as month 13
+            return None
+        if not _FIRST_YEAR <= time.year <= _LAST_YEAR:  # a clock that was never set
             return None
         if self.key_time.endswith("Z"):
             return time.replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from PIL import Image
 from models import lossless
 from models.errors import BadConfiguration, BadImage
 from models.frame import Frame, decode
+from models.jpeg import SOS, jpeg_segments
 from models.plan import plan_of
 from models.redaction import RedactedFrame, Redactor, Region, redact, verify_bare
 from tests import hostile
@@ -210,6 +211,35 @@ def test_where_it_cannot_be_done_the_picture_is_encoded_anew(data: bytes) -> Non
     made = kept(data, FACE, style="solid")
     assert not made.lossless
     assert made.encoded == redact(frame_of(data), [FACE], redactor="t@0", style="solid").encoded
+
+
+class Contrast:
+    """A locator that finds a face where there is contrast."""
+
+    model = "contrast@0"
+    thresholds = {"face": 0.5}  # noqa: RUF012 - read only
+
+    def __call__(self, pixels: NDArray[np.uint8], areas: object = None) -> list[Region]:
+        seen = pixels[64:128, 64:128].std() > 30
+        return [Region((64, 64, 128, 128), "face", 0.9)] if seen else []
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+def test_a_table_that_changes_between_scans_shows_nothing_that_was_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, trusting: bool
+) -> None:
+    """Decoders keep the first table, libjpeg's coefficients come with the last."""
+    faint = (128 + (noise(256, 256).astype(float) - 128) * 0.1).astype(np.uint8)
+    data = save(faint, "4:4:4", progressive=True, quality=95)
+    last = [start for marker, start, _ in jpeg_segments(data) if marker == SOS][-1] - 4
+    tables = b"".join(b"\xff\xdb\0\x43" + bytes([i]) + bytes([20]) * 64 for i in (0, 1))
+    changed = data[:last] + tables + data[last:]
+    frame = frame_of(changed)
+    assert Contrast()(frame.pixels) == []
+    if trusting:  # the proof alone
+        monkeypatch.setattr(lossless, "_DQT", 0)
+    made = Redactor([Contrast()], lossless=True)(frame, original=changed)
+    assert Contrast()(simplejpeg.decode_jpeg(made.encoded, "RGB")) == []
 
 
 def test_the_file_of_another_picture_is_never_used() -> None:

@@ -330,6 +330,9 @@ def test_the_digest_is_of_what_is_said_not_of_how_it_is_written():
         ("quai/cam-01/20261312T074000Z.jpg", None),
         ("quai/cam-01/120260612T074000Z.jpg", None),
         ("quai/cam-01/photo.jpg", None),
+        ("quai/cam-01/00010101T000000Z.jpg", None),  # clocks that were never set
+        ("quai/cam-02/0001-01-01/0000.jpg", None),
+        ("quai/cam-02/9999-12-31/2359.jpg", None),
         ("elsewhere/20260612T074000Z.jpg", None),
         ("quai/cam-02/2026-06-12/0940.jpg", datetime(2026, 6, 12, 7, 40, tzinfo=UTC)),
         ("quai/cam-02/2026-01-12/0940.jpg", datetime(2026, 1, 12, 8, 40, tzinfo=UTC)),
