@@ -24,9 +24,9 @@ from models.redaction import Redactor
 from services.opening import open_redactor
 from services.purposes.occupancy import evidence, odds, taken
 from services.settings import Settings
-from training.evaluate import calibration, calibration_error, of_both, resampled
+from training.evaluate import calibration, calibration_error, of_both
 from training.occupancy import GROUND_VEHICLES
-from training.stalls import Stall, draw_lots, read_lot
+from training.stalls import Stall, draw_lots, read_lot, resampled_by
 from training.tasks.stalls import CALIBRATED_ON
 
 STREETS, SEED = 40, 3
@@ -86,13 +86,8 @@ def truth_of(said: Sequence[Said]) -> NDArray[np.bool_]:
 def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
     truth = truth_of(said)
     pictures = np.array([s.picture for s in said])
-    by_picture = [np.flatnonzero(pictures == i) for i in np.unique(pictures)]
     rate = of_both(balanced_accuracy_score, truth, p >= 0.5)
-    value, low, high, _ = resampled(
-        len(by_picture),
-        lambda chosen: rate(np.concatenate([by_picture[i] for i in chosen])),
-        len(said),
-    )
+    value, low, high, _ = resampled_by(pictures, rate)
     print(
         f"{name}: balanced accuracy {value:.4f} "
         f"[{low:.4f}, {high:.4f}], {int((truth & (p < 0.5)).sum())} taken missed of {truth.sum()}, "

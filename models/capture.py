@@ -23,7 +23,8 @@ _EXIF_IFD, _TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x8769, 0x9003, 0x9011
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 _MAX_STRIPS = 2**18  # Pillow holds a Python object for each strip or tile of a TIFF
 
-_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before digital cameras: a clock that was never set
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""What comes before was told by a clock that was never set: there were no digital cameras."""
 _CLOCK_ERROR = timedelta(days=1)  # a camera set to another zone may be ahead of the store
 
 
@@ -110,7 +111,7 @@ def time_of(
     """
 
     def believed(moment: datetime) -> bool:
-        return _EARLIEST <= moment <= stored_at + _CLOCK_ERROR
+        return EARLIEST <= moment <= stored_at + _CLOCK_ERROR
 
     for moment in _exif_times(tags, zone):
         if believed(moment):

@@ -115,7 +115,7 @@ def read_card(name: str, folder: Path = SHIPPED) -> Card:
                 "calibration": {k: (v[0], v[1]) for k, v in front["calibration"].items()},
             }
         )
-    except (OSError, IndexError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, IndexError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise BadWeights(
             f"no readable model card {path.name}: train it with `vigie train {name}`"
         ) from error

@@ -88,19 +88,18 @@ def near(
     return mask
 
 
-def parcel(heights: HeightMap, mask: NDArray[np.bool_], limit_m: float) -> Parcel:
+def parcel(heights: HeightMap, limit_m: float) -> Parcel:
     """What stands on a parcel.
 
     The errors of neighbouring cells are alike, so heights are taken to be off all together, by
     `ALIKE` of their sigma.
 
     Args:
-        heights: a map that holds the parcel.
-        mask: bool (H, W), the parcel's cells.
+        heights: of the parcel's cells and no others.
         limit_m: height over which `over` counts.
     """
-    known = heights.valid & mask
-    share = float(known.sum() / max(int(mask.sum()), 1))
+    known = heights.valid
+    share = float(known.sum() / max(known.size, 1))
     if not known.any():
         return Parcel(0.0, *[_NOTHING] * 5)
     likely = heights.vegetation[known]
@@ -124,15 +123,14 @@ def parcel(heights: HeightMap, mask: NDArray[np.bool_], limit_m: float) -> Parce
     )
 
 
-def reached(heights: HeightMap, mask: NDArray[np.bool_], cell_m2: float) -> Estimate:
-    """The height that at least four square metres of vegetation in the mask reach, in metres.
+def reached(heights: HeightMap, cell_m2: float) -> Estimate:
+    """The height that at least four square metres of vegetation reach, in metres.
 
     Args:
-        heights: a map.
-        mask: bool (H, W), where.
+        heights: of the cells that count and no others.
         cell_m2: area of a cell.
     """
-    plants = heights.valid & mask & (heights.vegetation >= _VEGETATION)
+    plants = heights.valid & (heights.vegetation >= _VEGETATION)
     metres, reach = heights.metres[plants], ALIKE * Z90 * heights.sigma[plants]
     rank = max(1, round(_REACHED_M2 / cell_m2))
     if len(metres) < rank:

@@ -230,8 +230,8 @@ class Redactor:
             if not plan.regions and not made.lossless:
                 return made  # the picture is the one that was looked at
             published = simplejpeg.decode_jpeg(made.encoded, "RGB")
-            # Elsewhere nothing has changed since the last look; where blocks of the original were
-            # kept, that is looked at, too, and not trusted.
+            # Elsewhere nothing has changed since the last look. Where blocks of the original were
+            # kept that is not taken for granted: all of it is looked at.
             areas = None if made.lossless else [region.box for region in covered]
             found = self.find(published, areas)
             visible = [region for region in found if plan.share(region, plan.opaque) < 1]

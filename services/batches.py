@@ -26,7 +26,7 @@ from services.record import Record
 from services.references import References
 from services.sites import Site
 from services.storage import Store
-from services.survey_map import Surveying
+from services.survey_map import surveying
 from services.tiles import LIMITS, split
 
 
@@ -113,7 +113,7 @@ def submit(
         BadConfiguration: a camera's reference is not in the store.
         BatchError: no images.
     """
-    mapped = any(isinstance(one, Surveying) for one in purposes_of(site, purposes).values())
+    mapped = bool(surveying(purposes_of(site, purposes).values()))
     References(store, site).check()
     listed = {info.key: info for info in store.list("inbox", prefix)}
     chosen = sorted(listed if keys is None else keys)

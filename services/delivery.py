@@ -23,7 +23,7 @@ from models import plugins
 from models.errors import BadConfiguration, CatalogError, EventRefused, SinkUnavailable
 from services import sinks
 from services.database import PAGE
-from services.event_types import EVENT_WITHDRAWN
+from services.event_types import EVENT_WITHDRAWN, OBSERVATION_RECORDED
 from services.events import TYPE_PREFIX, Event
 from services.outbox import Outbox
 from services.settings import Settings
@@ -55,17 +55,16 @@ class Subscription:
 
     def wants(self, event: Event) -> bool:
         """Whether an event goes there; a withdrawal goes where what it takes back went."""
-        back = event.type == EVENT_WITHDRAWN
-        kinds = {event.type, str(event.data["type"])} if back else {event.type}
-        if back:
-            purpose = str(event.data["type"]).removeprefix(TYPE_PREFIX).partition(".")[0]
-            ours = purpose in (*self.purposes, "observation")  # of any purpose
-        else:
-            ours = str(event.data.get("quantity", "")).partition(".")[0] in self.purposes
+        kinds, quantity, any_purpose = [event.type], str(event.data.get("quantity", "")), False
+        if event.type == EVENT_WITHDRAWN:
+            kinds.append(str(event.data["type"]))
+            quantity = kinds[-1].removeprefix(TYPE_PREFIX)
+            any_purpose = kinds[-1] == OBSERVATION_RECORDED  # whose type names none
+        purpose = quantity.partition(".")[0]
         return (
             (not self.types or any(fnmatchcase(k, one) for k in kinds for one in self.types))
             and (not self.sites or event.source.rpartition("/")[2] in self.sites)
-            and (not self.purposes or ours)
+            and (not self.purposes or any_purpose or purpose in self.purposes)
         )
 
     def open(self) -> Sink:

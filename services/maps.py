@@ -22,7 +22,7 @@ from services.observing import Origin
 from services.outcome import Outcome, Stages
 from services.pipeline import Line
 from services.quicklook import quicklook
-from services.survey_map import Surveying, SurveyMap
+from services.survey_map import SurveyMap, surveying
 from services.tiles import captured, open_raster
 
 _SUFFIXES = {
@@ -126,8 +126,8 @@ def _told(
         with stages.of("measure"):
             past = catalog.observations
             seen = SurveyMap(origin, survey, item.key, raster.grid, heights, colours, past)
-            surveying = [p for p in line.purposes.values() if isinstance(p, Surveying)]
-            observations = [o for purpose in surveying for o in purpose.survey(seen)]
+            told = surveying(line.purposes.values())
+            observations = [o for purpose in told for o in purpose.survey(seen)]
         share = round(mosaic.analysed / max(mosaic.seen, 1), 4)
         measured = parcels(line.site, observations)
         made = {

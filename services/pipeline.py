@@ -27,7 +27,7 @@ from services.references import References
 from services.seal import Seal
 from services.sites import Site
 from services.storage import Store
-from services.survey_map import Surveying
+from services.survey_map import surveying
 from services.tiles import LIMITS, HeightSource, Taken, is_raster, open_raster, take
 from services.view import Purpose, View
 
@@ -143,8 +143,7 @@ class Line:
             BadImage: too_coarse, block_too_large, too_many_pixels, unsupported_samples.
             StorageError: the store fails.
         """
-        maps = any(isinstance(purpose, Surveying) for purpose in self.purposes.values())
-        if maps and is_raster(self.site, item.key):
+        if is_raster(self.site, item.key) and surveying(self.purposes.values()):
             try:
                 open_raster(self.store, item.key, item.etag)
             except BadImage as error:

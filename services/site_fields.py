@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
+from models.capture import EARLIEST
 from services.geometry import Geometry, Number, Outline, Part, Position, wrong
 
 LegalBasis = Literal[
@@ -23,7 +24,7 @@ LegalBasis = Literal[
 ]
 """The six legal bases of processing, GDPR article 6(1) (a) to (f)."""
 
-_FIRST_YEAR, _LAST_YEAR = 1990, 2200  # of a capture time that is believed
+_LAST_YEAR = 2200  # of a capture time that is believed
 # What a capture time in a key may hold, as strptime reads it, and which of it must be there.
 _TIME_PARTS = {
     "%Y": r"\d{4}",
@@ -192,7 +193,7 @@ class Camera(Part):
             time = datetime.strptime(found.group(), self.key_time)
         except ValueError:  # digits that are no date, such as month 13
             return None
-        if not _FIRST_YEAR <= time.year <= _LAST_YEAR:  # a clock that was never set
+        if not EARLIEST.year <= time.year <= _LAST_YEAR:  # a clock that was never set
             return None
         if self.key_time.endswith("Z"):
             return time.replace(tzinfo=UTC)

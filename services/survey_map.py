@@ -5,7 +5,7 @@ Places are told in cells of `models.heights.GRID_M`, counted from the map's uppe
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +20,7 @@ from services.observing import Observing, Origin
 from services.sites import Asset, Survey
 from services.view import rings_from_above
 
-__all__ = ["SurveyMap", "Surveying"]
+__all__ = ["SurveyMap", "Surveying", "surveying"]
 
 
 class SurveyMap(Observing):
@@ -108,3 +108,8 @@ class Surveying(Protocol):
 
     @staticmethod
     def survey(of: SurveyMap) -> list[Observation]: ...  # noqa: D102 - see the module
+
+
+def surveying(purposes: Iterable[object]) -> list[Surveying]:
+    """Those of these purposes that measure on maps."""
+    return [purpose for purpose in purposes if isinstance(purpose, Surveying)]

@@ -68,6 +68,18 @@ def read_lot(data: Path, split: str) -> Lot:
     return [data / "parking" / image["file_name"] for image, _ in pictures], stalls
 
 
+def resampled_by(
+    pictures: NDArray[np.integer], figure: Callable[[NDArray[np.intp]], float]
+) -> Figure:
+    """As `resampled`, but of stalls (N,): those of one picture are drawn together."""
+    stalls = [np.flatnonzero(pictures == picture) for picture in np.unique(pictures)]
+    return resampled(
+        len(stalls),
+        lambda chosen: figure(np.concatenate([stalls[i] for i in chosen])),
+        len(pictures),
+    )
+
+
 def figures(
     data: Path, split: str, look: Stalls, redactor: Redactor
 ) -> dict[str, dict[str, Figure]]:
@@ -82,15 +94,9 @@ def figures(
     said = np.array([look(shown[s.picture], [s.outline])[0] for s in stalls], np.float64)
     truth = np.array([stall.taken for stall in stalls], bool)
     pictures = np.array([stall.picture for stall in stalls])
-    by_picture = [np.flatnonzero(pictures == i) for i in np.unique(pictures)]
 
     def figure(rate: Callable[[NDArray[Any], NDArray[Any]], float], told: NDArray[Any]) -> Figure:
-        of_chosen = of_both(rate, truth, told)
-        return resampled(
-            len(by_picture),
-            lambda chosen: of_chosen(np.concatenate([by_picture[i] for i in chosen])),
-            len(truth),
-        )
+        return resampled_by(pictures, of_both(rate, truth, told))
 
     return {
         "stalls, look alone": {

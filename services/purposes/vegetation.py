@@ -189,7 +189,7 @@ _Rings = Sequence[NDArray[np.float64]]
 def _parcel(of: SurveyMap, asset: Asset, rings: _Rings, limits: Limits) -> list[Observation]:
     parts = list(strips(of.window(rings), rings))
     heights = gathered(of, parts)
-    found = parcel(heights, np.ones_like(heights.valid), limits.height_m)
+    found = parcel(heights, limits.height_m)
     polygon = np.asarray(rings[0], np.float32)
     reason = "not_analysed" if found.analysed < _ANALYSED else None
 
@@ -272,7 +272,7 @@ def _clearance(
 ) -> Observation:
     heights = gathered(of, pieces(of, line, limits.distance_m))
     analysed = float(heights.valid.mean()) if heights.valid.size else 0.0
-    figure = reached(heights, np.ones_like(heights.valid), GRID_M**2)
+    figure = reached(heights, GRID_M**2)
     known = analysed >= _ANALYSED
     return of.observe(
         asset.id,

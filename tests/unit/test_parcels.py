@@ -55,7 +55,7 @@ def test_near_is_what_no_segment_is_farther_from(points, distance):
 
 
 def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alike():
-    found = parcel(heights(np.full((20, 20), 6.0), sigma=2.0), everywhere((20, 20)), 5.0)
+    found = parcel(heights(np.full((20, 20), 6.0), sigma=2.0), 5.0)
     assert found.mean.value == found.median.value == found.p95.value == 6
     assert found.mean.high - found.mean.value == pytest.approx(ALIKE * Z90 * 2, abs=1e-4)
     assert found.over == (1, 0, 1)
@@ -66,10 +66,10 @@ def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alik
 def test_what_was_not_analysed_is_neither_low_nor_bare():
     valid = np.zeros((10, 10), bool)
     valid[:3] = True
-    found = parcel(heights(np.full((10, 10), 4.0), valid=valid), everywhere((10, 10)), 2.0)
+    found = parcel(heights(np.full((10, 10), 4.0), valid=valid), 2.0)
     assert found.analysed == pytest.approx(0.3)
     assert (found.mean.value, found.cover.value, found.over.value) == (4, 1, 1)
-    unknown = parcel(heights(np.full((4, 4), 4.0), valid=False), everywhere((4, 4)), 2.0)
+    unknown = parcel(heights(np.full((4, 4), 4.0), valid=False), 2.0)
     assert unknown.analysed == 0
     assert np.isnan(unknown.mean).all()
 
@@ -77,22 +77,21 @@ def test_what_was_not_analysed_is_neither_low_nor_bare():
 def test_buildings_are_no_vegetation_however_high():
     metres, plants = np.full((10, 10), 30.0), np.zeros((10, 10))
     metres[:5], plants[:5] = 3.0, 1.0
-    found = parcel(heights(metres, 0.5, plants), everywhere((10, 10)), 2.0)
+    found = parcel(heights(metres, 0.5, plants), 2.0)
     assert (found.cover.value, found.mean.value, found.over.value) == (0.5, 3, 0.5)
-    assert reached(heights(metres, 0.5, plants), everywhere((10, 10)), 0.25).value == 3
+    assert reached(heights(metres, 0.5, plants), 0.25).value == 3
 
 
 def test_doubt_about_cover_widens_its_interval():
-    found = parcel(heights(np.full((10, 10), 3.0), 0.5, 0.6), everywhere((10, 10)), 2.0)
+    found = parcel(heights(np.full((10, 10), 3.0), 0.5, 0.6), 2.0)
     assert found.cover == (1, 0, 1)
 
 
 @given(st.floats(0.1, 5), st.integers(0, 2**32 - 1))
 def test_intervals_hold_their_values_and_grow_with_sigma(sigma, seed):
     metres = np.random.default_rng(seed).uniform(0, 20, (12, 12))
-    mask = everywhere((12, 12))
-    narrow = parcel(heights(metres, sigma), mask, 5.0)
-    wide = parcel(heights(metres, 2 * sigma), mask, 5.0)
+    narrow = parcel(heights(metres, sigma), 5.0)
+    wide = parcel(heights(metres, 2 * sigma), 5.0)
     for one, other in zip(narrow[1:], wide[1:], strict=True):
         assert one.low <= one.value <= one.high
         assert other.low <= one.low + 1e-5
@@ -102,11 +101,11 @@ def test_intervals_hold_their_values_and_grow_with_sigma(sigma, seed):
 def test_four_square_metres_must_reach_a_height_that_is_said_to_stand_near():
     metres = np.zeros((20, 20))
     metres[:4, :4] = 7.0  # 16 cells of a quarter of a square metre
-    assert reached(heights(metres), everywhere((20, 20)), 0.25).value == 7
+    assert reached(heights(metres), 0.25).value == 7
     metres[0, 0] = 0
-    assert reached(heights(metres), everywhere((20, 20)), 0.25).value == 0
+    assert reached(heights(metres), 0.25).value == 0
     few = heights(metres, valid=np.eye(20, dtype=bool) & (np.arange(20) < 3))
-    assert reached(few, everywhere((20, 20)), 0.25) == (0, 0, 0)
+    assert reached(few, 0.25) == (0, 0, 0)
 
 
 def test_vigour_is_ndvi_where_there_is_near_infrared_else_the_green_leaf_index():
