@@ -26,7 +26,6 @@ from services.record import Record
 from services.references import References
 from services.sites import Site
 from services.storage import Store
-from services.survey_map import surveying
 from services.tiles import LIMITS, split
 
 
@@ -113,7 +112,7 @@ def submit(
         BadConfiguration: a camera's reference is not in the store.
         BatchError: no images.
     """
-    mapped = bool(surveying(purposes_of(site, purposes).values()))
+    asked = purposes_of(site, purposes)
     References(store, site).check()
     listed = {info.key: info for info in store.list("inbox", prefix)}
     chosen = sorted(listed if keys is None else keys)
@@ -129,7 +128,7 @@ def submit(
             part
             for info in (listed[key] for key in chosen)
             for item in [Item(key=info.key, etag=info.etag)]
-            for part in split(store, site, item, info.size_bytes, mapped)
+            for part in split(store, site, item, info.size_bytes, asked)
         ),
     )
     data = manifest.model_dump_json().encode()

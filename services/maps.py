@@ -70,7 +70,9 @@ def draw(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) -> O
 
 def _drawn(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) -> Outcome:
     stages, store = Stages(), line.store
-    works = {line.work(one): one.window for one in windows if one.window is not None}
+    raster = open_raster(store, item.key, item.etag)
+    grid = set(raster.windows())  # others were done for an asset
+    works = {line.work(one): one.window for one in windows if one.window in grid}
     done = catalog.done(list(works))
     keys = {works[o.work]: o.files["cells"] for o in done.values() if "cells" in o.files}
     if not keys:
@@ -79,7 +81,6 @@ def _drawn(line: Line, catalog: Catalog, item: Item, windows: Sequence[Item]) ->
     def cells(window: Window) -> Cells | None:
         return decode(store.get("redacted", keys[window])[0]) if window in keys else None
 
-    raster = open_raster(store, item.key, item.etag)
     with TemporaryDirectory(prefix="vigie-map-") as folder, rasterio.Env(**ENV):
         with stages.of("blend"):
             mosaic = blend(

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,20 +15,21 @@ from models.capture import Tags, TimeSource, time_of
 from models.cells import cells_of, encode
 from models.errors import BadImage, VigieError
 from models.frame import Frame, Limits
-from models.heights import HeightMap
+from models.heights import GRID_M, HeightMap
 from models.obscured import obscured
-from models.raster import Raster, Tile, Window
+from models.raster import STEP_CELLS, Raster, Tile, Window
 from models.redaction import Polygon, RedactedFrame
 from services.items import Item
 from services.ranges import StoredRanges
 from services.sites import Site
 from services.storage import Store
+from services.survey_map import surveying
+from services.view import RIM_M, Purpose, rings_from_above
 
 LIMITS = Limits()
 LEGIBLE_M = 0.2
 """Ground sampling distance under which a person may be more than a speck."""
 
-_RIM_M = 2.0  # what the border of a window cuts lies within it: people, faces, plates
 _EXIF = {0x9003: "EXIF_DateTimeOriginal", 0x9011: "EXIF_OffsetTimeOriginal"}
 
 
@@ -134,9 +136,12 @@ def is_raster(site: Site, key: str) -> bool:
     return site.survey_of(key) is not None and key.lower().endswith((".tif", ".tiff"))
 
 
-def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -> list[Item]:
+def split(
+    store: Store, site: Site, item: Item, size_bytes: int, purposes: Mapping[str, Purpose]
+) -> list[Item]:
     """What a picture is done by: itself; a raster of a survey by windows.
 
+    An asset that is measured in pictures, and that all of these cut, gets a window of its own.
     After the windows comes the raster itself, where a map is made of them.
 
     Args:
@@ -144,7 +149,8 @@ def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -
         site: whose it is.
         item: the picture.
         size_bytes: of its object.
-        mapped: whether maps are asked for; else only what is too large is done by windows.
+        purposes: name → what is asked of it. Where none makes maps, only what is too large is done
+            by windows.
 
     Raises:
         StorageError: the store fails.
@@ -156,10 +162,40 @@ def split(store: Store, site: Site, item: Item, size_bytes: int, mapped: bool) -
     except BadImage:
         return [item]  # the line says what is wrong with it
     small = math.prod(raster.size_hw) <= LIMITS.max_pixels and size_bytes <= LIMITS.max_bytes
+    mapped = bool(surveying(purposes.values()))
     if small and not mapped:
         return [item]
-    windows = [item.model_copy(update={"window": window}) for window in raster.windows()]
-    return [*windows, item] if mapped else windows
+    windows = raster.windows()
+    own = {
+        _window_around(rings_from_above(asset, raster.grid, GRID_M)[0], windows)
+        for asset in site.assets
+        if asset.purpose in purposes and not surveying([purposes[asset.purpose]])
+    }
+    windows += sorted(window for window in own if window is not None)
+    parts = [item.model_copy(update={"window": window}) for window in windows]
+    return [*parts, item] if mapped else parts
+
+
+def _window_around(outline: NDArray[np.float64], windows: Sequence[Window]) -> Window | None:
+    """The window that an asset's outline (N, 2), in cells, needs for itself.
+
+    None where one of a raster's `windows` holds it, where it reaches beyond all of them, or where
+    it is larger than any of them.
+    """
+    low, high = outline.min(0) - RIM_M / GRID_M, outline.max(0) + RIM_M / GRID_M
+    corners = np.array([(one.column, one.row) for one in windows])
+    sizes = np.array([(one.width, one.height) for one in windows])
+    ends = (corners + sizes).max(0)
+    held = (low >= corners).all(1) & (high <= corners + sizes).all(1)
+    left, top = (int(at // STEP_CELLS) * STEP_CELLS for at in low)
+    right, bottom = (
+        min(math.ceil(at / STEP_CELLS) * STEP_CELLS, int(end))
+        for at, end in zip(high, ends, strict=True)
+    )
+    width, height = right - left, bottom - top
+    if held.any() or min(left, top) < 0 or (high > ends).any() or max(width, height) > sizes.max():
+        return None
+    return Window(left, top, width, height)
 
 
 @lru_cache(maxsize=1)
@@ -172,7 +208,7 @@ def _rim(raster: Raster, window: Window, tile: Tile) -> tuple[Polygon, ...]:
     if tile.gsd_m >= LEGIBLE_M:
         return ()
     height, width = tile.valid.shape
-    rim = _RIM_M / tile.gsd_m
+    rim = RIM_M / tile.gsd_m
     strips = (
         (window.column > 0, (0, 0, rim, height)),
         (window.row > 0, (0, 0, width, rim)),

@@ -25,6 +25,9 @@ from services.sites import Asset, Camera, Site
 POINT_M = 2.0
 """Side of the square that stands for an asset whose geometry is a point."""
 
+RIM_M = 2.0
+"""What the border of a picture from above cuts lies within it: people, faces, plates, vehicles."""
+
 _CELLS = 16  # along the longer side of a view: something that stands about a container's width off
 
 
@@ -83,7 +86,8 @@ class View(Observing):
         """The assets of a purpose that this picture shows, with their outlines (N, 2) in px.
 
         A fixed camera shows those with an outline in its view, moved as the view has moved; an
-        orthophoto those whose geometry lies in it, a point as a square of `POINT_M`.
+        orthophoto those whose geometry lies whole in it and not on its rim, a point as a square of
+        `POINT_M`: of one that is cut, a part would be taken for all.
         """
         if self.camera is not None:
             listed = self.site.assets_in(self.camera.id, purpose)
@@ -91,12 +95,11 @@ class View(Observing):
         if self.frame.ground is None or self.frame.gsd_m is None:
             return []
         height, width = self.frame.pixels.shape[:2]
-        shown = []
+        ground, gsd_m = self.frame.ground, self.frame.gsd_m
+        rim, shown = RIM_M / gsd_m, []
         for asset in (a for a in self.site.assets if a.purpose == purpose):
-            ground, gsd_m = self.frame.ground, self.frame.gsd_m
             outline = np.asarray(rings_from_above(asset, ground, gsd_m)[0], np.float32)
-            x, y = outline.mean(0)
-            if 0 <= x < width and 0 <= y < height:
+            if (outline >= rim).all() and (outline <= [width - rim, height - rim]).all():
                 shown.append((asset, outline))
         return shown
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from shapely import Polygon, box, make_valid
 
 DARK_LEVEL = 14.0
 """Mean of 0 to 255 under which nothing can be said."""
@@ -27,12 +28,19 @@ def blank(pixels: NDArray[np.uint8]) -> str | None:
     return "blank" if spreads.size and np.percentile(spreads, 90) < _BLANK_SPREAD else None
 
 
-def dark(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> str | None:
-    """Why nothing is seen within an outline (N, 2) px: `dark`, `out_of_view`; None else."""
+def dark(pixels: NDArray[np.uint8], outline: NDArray[np.float32], least: float = 0.5) -> str | None:
+    """Why nothing is known of an outline (N, 2) px: `dark`, `out_of_view`; None else.
+
+    Args:
+        pixels: uint8 (H, W, 3) of the picture.
+        outline: what is looked at.
+        least: share of it that the picture must show.
+    """
     height, width = pixels.shape[:2]
+    drawn = make_valid(Polygon(outline))
+    if drawn.intersection(box(0, 0, width, height)).area < least * drawn.area:
+        return "out_of_view"
     x1, y1 = np.clip(outline.min(0), 0, [width, height]).astype(int)
     x2, y2 = np.clip(np.ceil(outline.max(0)), 0, [width, height]).astype(int)
     part = pixels[y1:y2, x1:x2]
-    if not part.size:
-        return "out_of_view"
-    return "dark" if part.mean() < DARK_LEVEL else None
+    return "dark" if part.size and part.mean() < DARK_LEVEL else None

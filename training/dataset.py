@@ -1,20 +1,24 @@
 """Labelled pictures as training samples, honest about what their labels leave out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from models.errors import BadConfiguration, Reasoned
 from models.frame import Frame, decode
 from models.redaction import Redactor
 from training import scenes
 from training.coco import read_coco, xyxy
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)  # when a picture was taken teaches nothing
 
@@ -78,6 +82,18 @@ class Sample:
             small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             pixels = np.asarray(small, np.uint8)
         return replace(self, pixels=pixels, boxes=self.boxes * np.float32(scale))
+
+
+def usable(samples: Iterable[T], redact: Callable[[T], U]) -> Iterator[U]:
+    """What `redact` makes of samples to learn from; those that it refuses are told and left out.
+
+    A detector never gets such a picture, so it need not know it.
+    """
+    for sample in samples:
+        try:
+            yield redact(sample)
+        except BadConfiguration as error:
+            Console(stderr=True).print(f"not learned from: {error}", markup=False)
 
 
 def read_frame(path: Path, source: str) -> Frame:

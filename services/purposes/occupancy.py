@@ -58,6 +58,7 @@ _BEFORE = 0.5  # of a stall's height, by which what stands before it reaches bel
 _HIDDEN = 0.6  # share of a stall that something before it covers, from which nothing is known
 _BANDS = (0.25, 0.5, 0.75)  # of an asset's capacity: what signs and maps show
 _BAND_GAP = 0.05  # by which a share must fall under its band to be in a lower one
+_SHOWN = 0.9  # share of an area from which what is counted in it may stand for all
 _SEEN = 0.5  # evidence of boxes from which a vehicle is seen nevertheless
 
 
@@ -172,7 +173,8 @@ def _area(
     nothing: str | None,
 ) -> Iterator[Observation]:
     """How many there are, and how full or used that is."""
-    reason = nothing or dark(view.frame.pixels, outline)
+    # A stall that is out of view may be taken or free, and the interval says so.
+    reason = nothing or dark(view.frame.pixels, outline, 0 if stalls else _SHOWN)
     if stalls and all(p is None for p in stalls):
         reason = reason or "occluded"
     inside = found.where(_feet_in(view, outline, found))

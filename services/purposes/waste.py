@@ -88,10 +88,8 @@ def measure(view: View) -> list[Observation]:
     for number, (asset, outline) in enumerate(assets):
         index = matched.get(number)
         change = view.change(asset)
-        reason: str | None = unseen
-        if reason is None and dark(view.frame.pixels, outline):
-            reason = "dark"
-        elif reason is None and index is None and (change is None or change > _HIDDEN):
+        reason = unseen or dark(view.frame.pixels, outline)
+        if reason is None and index is None and (change is None or change > _HIDDEN):
             reason = "not_seen" if change is None else "occluded"
         if reason:
             observations.append(

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -196,15 +197,50 @@ def test_only_surveys_are_done_by_windows_and_small_ones_only_for_maps(
     etag = store.put("inbox", "vol/ortho.tif", data)
     item = Item(key="vol/ortho.tif", etag=etag)
     elsewhere = Item(key="other/ortho.tif", etag=store.put("inbox", "other/ortho.tif", data))
-    assert tiles.split(store, SITE, elsewhere, len(data), True) == [elsewhere]
-    assert tiles.split(store, SITE, item, len(data), False) == [item]
-    parts = tiles.split(store, SITE, item, len(data), True)
+    maps, looks = {"waste": Parcels()}, {"waste": Looking()}
+    assert tiles.split(store, SITE, elsewhere, len(data), maps) == [elsewhere]
+    assert tiles.split(store, SITE, item, len(data), looks) == [item]
+    parts = tiles.split(store, SITE, item, len(data), maps)
     assert parts[-1] == item
     assert len({part.name for part in parts}) == len(parts)
     too_large = tiles.LIMITS.max_bytes + 1
-    assert tiles.split(store, SITE, item, too_large, False) == parts[:-1]
+    assert tiles.split(store, SITE, item, too_large, looks) == parts[:-1]
     monkeypatch.setattr(tiles, "LIMITS", tiles.Limits(max_pixels=1000))
-    assert tiles.split(store, SITE, item, len(data), False) == parts[:-1]
+    assert tiles.split(store, SITE, item, len(data), looks) == parts[:-1]
+
+
+class Looking:
+    """A purpose that tells which assets it is shown."""
+
+    @staticmethod
+    def measure(view):
+        shown = view.assets("waste")
+        return [view.observe(a.id, "waste.overflow", o, "green", value=0.5) for a, o in shown]
+
+
+@pytest.mark.parametrize(
+    ("cells", "own", "seen"),
+    [
+        ((80, 60, 200, 90), [(48, 48, 192, 48)], 1),  # windows from 0 to 192, from 96 to 288
+        ((110, 60, 180, 90), [], 2),  # whole in two, one below and one above
+        ((60, 60, 300, 90), [], 0),  # wider than a window
+        ((-40, 60, 90, 90), [], 0),  # beyond the raster
+    ],
+)
+def test_what_all_windows_cut_is_looked_at_in_one_of_its_own(store, pixels, cells, own, seen):
+    data = encoded(pixels.transpose(2, 0, 1))
+    item = Item(key="vol/ortho.tif", etag=store.put("inbox", "vol/ortho.tif", data))
+    raster = tiles.open_raster(store, item.key, item.etag)
+    left, top, right, bottom = cells
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    ring = [tuple(point) for point in raster.grid.lon_lat(corners).tolist()]
+    place = SITE.assets[0].geometry.model_copy(update={"coordinates": (ring,)})
+    asset = SITE.assets[0].model_copy(update={"geometry": place})
+    site = SITE.model_copy(update={"assets": (asset,)})
+    parts = tiles.split(store, site, item, tiles.LIMITS.max_bytes + 1, {"waste": Looking()})
+    assert [tuple(p.window) for p in parts][len(raster.windows()) :] == own
+    looking = replace(line(store, site=site), purposes={"waste": Looking()})
+    assert sum(len(looking.process(part).observations) for part in parts) == seen
 
 
 def test_a_batch_without_rasters_keeps_its_name():

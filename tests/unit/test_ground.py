@@ -112,24 +112,28 @@ surveys:
     assert [survey and survey.id for survey in found] == ["a", "b", None, None]
 
 
+RIM = 200
+"""Pixels around the places that these tests speak of: nothing is told of assets at a border."""
+
+
 def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
     frame = Frame(
         "vol/a.tif",
-        np.full((300, 400, 3), 120, np.uint8),
+        np.full((300 + 2 * RIM, 400 + 2 * RIM, 3), 120, np.uint8),
         "vol",
         NOW,
         "object",
-        ground,
+        ground and ground.part(-RIM, -RIM, 1, 1),
         None,
         gsd_m,
     )
     states = np.tile(np.array([0.8, 0.1, 0.05, 0.05], np.float32), (len(boxes), 1))
     found = Detections(
-        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(boxes, np.float32).reshape(-1, 4) + RIM,
         np.full(len(boxes), 0.8, np.float32),
         np.array(labels, np.int64),
         ("container", "waste"),
-        (300, 400),
+        frame.pixels.shape[:2],
         states.reshape(-1, 4),
         STATES,
         {"dirty": 0.2},
@@ -157,6 +161,16 @@ def test_containers_on_an_orthophoto_are_matched_by_position_each_once():
     assert ":unregistered:earth:" in stranger.asset
 
 
+def test_of_what_a_border_cuts_or_may_cut_nothing_is_told():
+    def told(moved_px):
+        seen = waste.measure(view(ground=LAMBERT.part(moved_px, 0, 1, 1)))
+        return [one.asset.rpartition(":")[2] for one in seen]
+
+    # 2 m are 100 px, a point is a square of as many: C-1 begins RIM + 50 px from the border.
+    assert told(RIM - 51) == told(0) == ["C-1", "C-2"]
+    assert told(RIM - 49) == ["C-2"]
+
+
 def test_a_registered_container_that_is_not_there_is_unknown():
     table = measured(view([[90, 60, 170, 130]], [0]))
     reasons = {o.asset.rpartition(":")[2]: o.reason for o in table["waste.overflow"]}
@@ -167,7 +181,7 @@ def test_waste_from_above_is_a_dump_only_where_no_container_stands():
     beside, alone = [170, 100, 190, 120], [300, 220, 340, 260]
     table = measured(view([[90, 60, 170, 130], beside, alone], [0, 1, 1]))
     (dump,) = table["waste.dump"]
-    assert dump.evidence.polygon[0] == (300, 220)
+    assert dump.evidence.polygon[0] == (RIM + 300, RIM + 220)
     assert "waste.dirty" not in table
 
 

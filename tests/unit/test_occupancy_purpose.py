@@ -189,6 +189,23 @@ def test_a_lost_view_is_unknown():
     assert {o.reason for o in said(PARK, [car_in(0)], sight=lost).values()} == {"view_lost"}
 
 
+def test_an_area_that_a_moved_view_cuts_is_unknown_but_stalls_that_are_seen_count():
+    def moved(px):
+        return Sight("seen", np.array([[1.0, 0, px], [0, 1, 0]]), 99)
+
+    whole = said(SQUARE, people(14), sight=moved(80))["place", "occupancy.count"]
+    assert whole.value is not None
+    for quantity in ("occupancy.count", "occupancy.share"):
+        cut = said(SQUARE, people(14), sight=moved(90))["place", quantity]
+        assert (cut.value, cut.high, cut.reason) == (None, None, "out_of_view")
+    found = said(PARK, sight=moved(150))  # the last stall lies beyond the border
+    assert found["P-2", "occupancy.taken"].reason == "out_of_view"
+    assert found["P-1", "occupancy.taken"].value is not None
+    lot = found["lot", "occupancy.count"]
+    whole = said(PARK)["lot", "occupancy.count"]
+    assert (lot.value, lot.low, lot.high) == (0, 0, whole.high + 1)
+
+
 def test_an_area_on_the_ground_gives_a_density():
     # 0.001° of latitude by 0.001° of longitude at 47.7°: 111.2 m by 75.1 m.
     ring = [[-3.3, 47.7], [-3.299, 47.7], [-3.299, 47.701], [-3.3, 47.701], [-3.3, 47.7]]

@@ -13,6 +13,7 @@ from models.errors import BadConfiguration
 from models.network import Network
 from models.patch import PatchNetwork
 from models.stalls import PATCH_PX
+from training.dataset import usable
 from training.labelled import Labelled
 from training.occupancy import NAMES, draw, read_measured, read_train, turned
 from training.tasks.occupancy import view
@@ -212,3 +213,13 @@ def test_a_large_picture_is_also_looked_at_at_full_size(detector, monkeypatch):
 def test_the_model_names_both_networks(detector):
     assert detector.model.startswith("occupancy@")
     assert detector.model != detector.card.model
+
+
+def test_a_picture_that_cannot_be_redacted_is_told_and_left_out_of_what_is_learned(capsys):
+    def redact(number):
+        if number == 2:
+            raise BadConfiguration("leave [b]2.jpg[/b] out of the data: still_visible")
+        return str(number)
+
+    assert list(usable([1, 2, 3], redact)) == ["1", "3"]
+    assert "[b]2.jpg[/b]" in capsys.readouterr().err

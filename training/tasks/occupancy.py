@@ -19,6 +19,7 @@ from services.settings import Settings
 from training import counts
 from training.bar import bar
 from training.counts import at_thresholds, stand_for
+from training.dataset import usable
 from training.evaluate import best_threshold, figures, score, told
 from training.labelled import Labelled
 from training.loss import loss
@@ -69,7 +70,7 @@ class OccupancyTask:
         self._at = torch.from_numpy(points(recipe.train_px))
         self._redactor = open_redactor(Settings())
         self._kept = folder.parent / "redacted"
-        real = [self._redacted(sample) for sample in bar(read_train(data), "redact")]
+        real = list(usable(bar(read_train(data), "redact"), self._redacted))
         self.real = real + [s for s in real if np.isin(s.labels, _RARE).any()]
 
     def train_mode(self) -> None:

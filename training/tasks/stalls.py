@@ -17,7 +17,7 @@ from models.stalls import PATCH_PX, Outline, Stalls, rectified
 from services.opening import open_redactor
 from services.settings import Settings
 from training.bar import bar
-from training.dataset import relight
+from training.dataset import relight, usable
 from training.evaluate import calibration_error, platt
 from training.occupancy import redacted_pixels
 from training.recipe import Recipe
@@ -75,11 +75,12 @@ class StallTask:
 
     def _patches(self, lot: Lot) -> list[Patch]:
         paths, stalls = lot
-        shown = {stall.picture for stall in stalls}
-        seen = {
-            i: redacted_pixels(paths[i], self._redactor, self._kept) for i in bar(shown, "redact")
-        }
-        return [Patch(seen[s.picture], s.outline, s.taken) for s in stalls]
+        shown = bar({stall.picture for stall in stalls}, "redact")
+        seen = dict(usable(shown, lambda i: (i, self._redacted(paths[i]))))
+        return [Patch(seen[s.picture], s.outline, s.taken) for s in stalls if s.picture in seen]
+
+    def _redacted(self, path: Path) -> NDArray[np.uint8]:
+        return redacted_pixels(path, self._redactor, self._kept)
 
     def train_mode(self) -> None:
         """All of it learns."""

@@ -24,6 +24,7 @@ from training.dataset import (
     batches,
     draw_waste,
     read_waste,
+    usable,
 )
 from training.evaluate import (
     balanced_threshold,
@@ -61,7 +62,7 @@ class WasteTask:
             )
         # What the detector gets is redacted: it must know covers, and training needs no faces.
         self._redactor = open_redactor(Settings())
-        self.real = [self._redacted(s) for s in self._read("train")]
+        self.real = list(usable(self._read("train"), self._redacted))
         self._pieces = cut_outs(self.real)
         self.network = Network(
             Architecture(WASTE_NAMES, WASTE_STATES, WASTE_FACTS, input_px=recipe.input_px)
@@ -76,7 +77,8 @@ class WasteTask:
 
     def draw(self) -> list[Sample]:
         """Drawn streets."""
-        return [self._redacted(s) for s in draw_waste(self.recipe.drawn, self.recipe.seed)]
+        drawn = draw_waste(self.recipe.drawn, self.recipe.seed)
+        return list(usable(drawn, self._redacted))
 
     def batches(self, samples: list[Sample], rng: np.random.Generator) -> Iterator[list[Sample]]:
         """Augmented batches; on some pictures more waste lies than was there."""
