@@ -128,7 +128,7 @@ class State(Wire):
         status: the current condition.
         level: the level last told of, even while status is unknown; 0 where there is none.
         since: capture time at which the open condition, or the current band, began.
-        pending_since: first of the observations in a row that ask for a change.
+        pending: level that observations in a row ask for, or go beyond → the first of them.
         last_known_at: last observation with a value.
         cameras: what each camera saw last, as far as it still counts; "" for all other pictures.
         silent: whether the condition was raised because nothing came.
@@ -137,7 +137,7 @@ class State(Wire):
     status: Status = "unknown"
     level: int = 0
     since: Instant | None = None
-    pending_since: Instant | None = None
+    pending: dict[int, Instant] = Field(default_factory=dict)
     last_known_at: Instant | None = None
     cameras: dict[str, Seen] = Field(default_factory=dict)
     silent: bool = False
@@ -178,7 +178,7 @@ def judge(
     if (last is not None and at < last) or (mine is not None and at <= mine.at):
         return state, None
     if last is not None and at - last > limits.stale:
-        state = state.model_copy(update={"status": "unknown", "pending_since": None})
+        state = state.model_copy(update={"status": "unknown", "pending": {}})
     # Of what is told as a range the upper end is judged.
     value = observation.high if observation.value is None else observation.value
     if value is None:
@@ -187,20 +187,26 @@ def judge(
     cameras[camera] = Seen(value=value, at=at)
     known = {"last_known_at": at, "cameras": cameras}
     wanted = limits.level(max(one.value for one in cameras.values()), state.level)
-    if wanted == state.level:
-        known |= {"status": "raised" if wanted else "clear", "pending_since": None}
-        return state.model_copy(update=known), None
-    pending = state.pending_since or at
-    # The evidence of a rise is a picture that shows it.
-    unseen = wanted > state.level and value < limits.enter[state.level]
-    if at - pending < limits.dwell or unseen:
-        return state.model_copy(update=known | {"pending_since": pending}), None
-    change = _change(state, wanted, observation, pending, condition, limits)
+    between = range(state.level + 1, wanted + 1) or range(wanted, state.level)
+    pending = {level: state.pending.get(level, at) for level in between}
+    settled = [
+        level
+        for level, since in pending.items()
+        # The evidence of a rise is a picture that shows it.
+        if at - since >= limits.dwell and (level < state.level or value >= limits.enter[level - 1])
+    ]
+    if not pending:
+        known |= {"status": "raised" if wanted else "clear"}
+    if not settled:
+        return state.model_copy(update=known | {"pending": pending}), None
+    level = max(settled) if wanted > state.level else min(settled)
+    since = pending[level]
+    change = _change(state, level, observation, since, condition, limits)
     known |= {
-        "status": "raised" if wanted else "clear",
-        "level": wanted,
-        "since": pending if wanted or len(limits.enter) > 1 else None,
-        "pending_since": None,
+        "status": "raised" if level else "clear",
+        "level": level,
+        "since": since if level or len(limits.enter) > 1 else None,
+        "pending": {beyond: first for beyond, first in pending.items() if beyond not in settled},
     }
     return state.model_copy(update=known), change
 
@@ -216,30 +222,30 @@ def _silent(
         # What the picture shows is a new matter, which its dwell keeps from being told at once.
         return judge(state.model_copy(update=anew), observation, condition, limits)[0], over
     if limits.silent is None:
-        return state.model_copy(update={"status": "unknown", "pending_since": None}), None
+        return state.model_copy(update={"status": "unknown", "pending": {}}), None
     if state.level:  # it was raised before, and nothing says otherwise
         return state, None
     since = at - limits.silent
-    raised = {"status": "raised", "level": 1, "since": since, "pending_since": None, "silent": True}
+    raised = {"status": "raised", "level": 1, "since": since, "pending": {}, "silent": True}
     return state.model_copy(update=raised), Change(condition.rises, observation, {"since": since})
 
 
 def _change(
     state: State,
-    wanted: int,
+    level: int,
     observation: Observation,
-    pending: datetime,
+    since: datetime,
     condition: Condition,
     limits: Limits,
 ) -> Change:
-    kind = condition.rises if wanted > state.level else condition.falls
+    kind = condition.rises if level > state.level else condition.falls
     data = types.DATA[kind]
     if data is types.Changed:
-        bands = {"band": limits.band(wanted), "was": limits.band(state.level)}
-        return Change(kind, observation, {"since": pending} | bands)
+        bands = {"band": limits.band(level), "was": limits.band(state.level)}
+        return Change(kind, observation, {"since": since} | bands)
     if data is types.Ended:
-        return Change(kind, observation, {"since": state.since, "until": pending})
-    return Change(kind, observation, {"since": pending})
+        return Change(kind, observation, {"since": state.since, "until": since})
+    return Change(kind, observation, {"since": since})
 
 
 def found(

@@ -222,6 +222,23 @@ def test_a_share_must_stay_before_its_band_changes():
     assert banded(0.1, 0.6, 0.6, 0.6, dwell=20)[0] == 2
 
 
+def test_each_band_is_stayed_in_since_its_own_first_picture():
+    second, third, top = [0.25, 0.5], [0.5, 0.75], [0.75, None]
+
+    def told(*values):
+        observed = [
+            o.model_copy(update={"quantity": "occupancy.share"}) for o in history(*values, step=10)
+        ]
+        limits = BANDS.model_copy(update={"dwell": timedelta(minutes=20)})
+        events = judge_all(observed, "occupancy.band", limits, SOURCE)[1]
+        return [(e.data["band"], e.data["since"][11:16], e.time.minute) for e in events]
+
+    assert told(0.1, 0.3, 0.8, 0.8, 0.8) == [(second, "05:10", 30), (top, "05:20", 40)]
+    # It wavers above what it has passed for good.
+    assert told(0.1, 0.6, 0.8, 0.6, 0.8) == [(third, "05:10", 30)]
+    assert told(0.8, 0.8, 0.8, 0.6, 0.3, 0.6) == [(top, "05:00", 20), (third, "05:30", 50)]
+
+
 @given(st.lists(st.floats(0, 1.5), max_size=40))
 def test_bands_follow_on_each_other_and_the_last_holds_the_share(shares):
     level, moves = banded(*shares)
