@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
@@ -141,8 +142,13 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     recipe = replace(RECIPE, epochs=epochs, train_px=SIDE_PX, backbone_rate=1.0, bf16=False)
-    peer = train(Peer(recipe, DATA, folder), recipe, folder, progress=print)
+    task = Peer(recipe, DATA, folder)
+    peer = train(task, recipe, folder, progress=print)
     assert isinstance(peer, Ssdlite)
+    # Averages of batch statistics that began at one are not those of averaged weights (1803.05407).
+    views = task.batches(task.real, np.random.default_rng(recipe.seed))
+    update_bn((torch.from_numpy(np.stack([np.asarray(v.pixels) for v in b])) for b in views), peer)
+    peer.eval()
     cache = Path(tempfile.mkdtemp())
     detector = OccupancyDetector(folder=weights, cache=cache, precision="bf16")
     one_look = Runtime("occupancy", folder=weights, cache=cache, precision="bf16")

@@ -5,7 +5,6 @@ that fails waits and tries again, longer each time; it holds up no other. An eve
 refuses for good is set aside with its reason, and the next ones go on.
 """
 
-import hashlib
 import random
 import threading
 import time
@@ -14,96 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 from itertools import islice
-from typing import cast
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from models import plugins
-from models.errors import BadConfiguration, CatalogError, EventRefused, SinkUnavailable
-from services import sinks
+from models.errors import CatalogError, EventRefused, SinkUnavailable
 from services.database import PAGE
-from services.event_types import EVENT_WITHDRAWN, OBSERVATION_RECORDED
-from services.events import TYPE_PREFIX, Event
+from services.events import Event
 from services.outbox import Outbox
 from services.settings import Settings
-from services.sinks import Sink, Target
+from services.sinks import Remembering, Sink
+from services.subscription import Subscription, subscription
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _POLL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """Which events go where: a sink's URL, its fragment holding what is wanted.
-
-    `#type=vigie.waste.*&site=quai-nord&purpose=waste`; each may come several times.
-
-    Attributes:
-        name: the URL without what is secret in it: what cursors and messages call it.
-        target: for the sink.
-        types: patterns of types, all where empty.
-        sites: of a territory, all where empty.
-        purposes: all where empty; else events of no purpose do not go either.
-    """
-
-    name: str
-    target: Target
-    types: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-    purposes: tuple[str, ...] = ()
-
-    def wants(self, event: Event) -> bool:
-        """Whether an event goes there; a withdrawal goes where what it takes back went."""
-        kinds, quantity, any_purpose = [event.type], str(event.data.get("quantity", "")), False
-        if event.type == EVENT_WITHDRAWN:
-            kinds.append(str(event.data["type"]))
-            quantity = kinds[-1].removeprefix(TYPE_PREFIX)
-            any_purpose = kinds[-1] == OBSERVATION_RECORDED  # whose type names none
-        purpose = quantity.partition(".")[0]
-        return (
-            (not self.types or any(fnmatchcase(k, one) for k in kinds for one in self.types))
-            and (not self.sites or event.source.rpartition("/")[2] in self.sites)
-            and (not self.purposes or any_purpose or purpose in self.purposes)
-        )
-
-    def open(self) -> Sink:
-        """Open the sink.
-
-        Raises:
-            UnknownPlugin: no sink serves this scheme.
-            BadConfiguration: the sink refuses its URL.
-        """
-        scheme = urlsplit(self.target.url).scheme.replace("-", "_")
-        return cast(Sink, plugins.load(sinks, scheme).open_sink(self.target))
-
-
-def subscription(url: str, settings: Settings) -> Subscription:
-    """Read a sink's URL.
-
-    Raises:
-        BadConfiguration: it cannot be read.
-    """
-    try:
-        parts = urlsplit(url)
-        asked = parse_qsl(parts.fragment, strict_parsing=True) if parts.fragment else []
-    except ValueError as error:
-        raise BadConfiguration(f"a sink's URL: {error}") from None
-    wanted: dict[str, tuple[str, ...]] = {"type": (), "site": (), "purpose": ()}
-    options = {}
-    for key, value in asked:
-        if key in wanted:
-            wanted[key] += (value,)
-        else:
-            options[key] = value
-    # A query may hold a token: two that differ are told apart by their digests.
-    query = hashlib.sha256(parts.query.encode()).hexdigest()[:8] if parts.query else ""
-    name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
-    bare = urlunsplit(parts._replace(fragment=""))
-    secret = settings.webhook_secret
-    signing_key = None if secret is None else secret.get_secret_value().encode()
-    target = Target(bare, options, signing_key)
-    return Subscription(name, target, wanted["type"], wanted["site"], wanted["purpose"])
+_RECALLED = 50  # events of an asset that say what a sink has of it
 
 
 @dataclass(slots=True)
@@ -171,6 +93,7 @@ class _Courier:
     done: Delivered = field(init=False)
     waiting: list[tuple[int, Event]] = field(default_factory=list)
     passed: int = 0
+    recalled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.done = Delivered(self.wanted.name)
@@ -220,9 +143,19 @@ class _Courier:
                 return False
             self.passed = some[-1][0]
             self.waiting = [(at, event) for at, event in some if self.wanted.wants(event)]
+            _recall(self.outbox, self.sink, self.recalled, self.waiting)
         _send(self.outbox, self.done, self.sink, self.waiting)
         self.outbox.advance(self.done.sink, self.passed)
         return True
+
+
+def _recall(outbox: Outbox, sink: Sink, known: set[str], page: list[tuple[int, Event]]) -> None:
+    """Tell a sink that remembers what it was sent before of the subjects of a page."""
+    if isinstance(sink, Remembering) and page:
+        subjects = {event.subject for _, event in page} - known
+        for subject in subjects:
+            sink.remember(outbox.past(subject, page[0][0] - 1, _RECALLED))
+        known |= subjects
 
 
 def _send(outbox: Outbox, done: Delivered, sink: Sink, waiting: list[tuple[int, Event]]) -> None:
@@ -250,20 +183,33 @@ def _send(outbox: Outbox, done: Delivered, sink: Sink, waiting: list[tuple[int, 
 def redeliver(outbox: Outbox, url: str, settings: Settings) -> Delivered:
     """Send once more what a sink refused; what it takes is forgotten.
 
+    A sink that remembers is told of all that the same asset was told of since, too: else it would
+    fall back to what was so then.
+
     Raises:
         SinkUnavailable: it is away.
         UnknownPlugin, BadConfiguration: see `deliver`.
     """
     wanted = subscription(url, settings)
     done = Delivered(wanted.name)
+    upto = outbox.cursor(wanted.name)
     with closing(wanted.open()) as sink:
-        for letter in outbox.dead(wanted.name):
+        letters = outbox.dead(wanted.name)
+        refused = {letter.position for letter in letters}
+        for letter in letters:
+            since = [
+                event
+                for at, event in outbox.events(letter.position, subject=letter.event.subject)
+                if at <= upto and at not in refused and wanted.wants(event)
+            ]
             try:
-                sink.send([letter.event])
-            except EventRefused:
-                done.refused += 1
-                continue
+                sink.send([letter.event, *(since if isinstance(sink, Remembering) else ())])
+            except EventRefused as error:
+                if error.event == letter.event.id:
+                    done.refused += 1
+                    continue
             outbox.revive(wanted.name, letter.position)
+            refused.discard(letter.position)
             done.sent += 1
     return done
 
@@ -277,10 +223,11 @@ def replay(outbox: Outbox, url: str, settings: Settings, since: datetime) -> Del
     """
     wanted = subscription(url, settings)
     done = Delivered(wanted.name)
-    upto = outbox.cursor(wanted.name)
+    upto, recalled = outbox.cursor(wanted.name), set[str]()
     with closing(wanted.open()) as sink:
         for page in _pages(outbox.events(since=since)):
             going = [(at, event) for at, event in page if at <= upto and wanted.wants(event)]
+            _recall(outbox, sink, recalled, going)
             _send(outbox, done, sink, going)
     return done
 

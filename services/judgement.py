@@ -50,6 +50,10 @@ CONDITIONS: Mapping[str, Condition] = {
     "occupancy.band": Condition(
         "occupancy.share", types.OCCUPANCY_CHANGED, types.OCCUPANCY_CHANGED
     ),
+    # Without limits it never changes: of a count only silence is told.
+    "occupancy.counted": Condition(
+        "occupancy.count", types.OCCUPANCY_CHANGED, types.OCCUPANCY_CHANGED
+    ),
     "vegetation.mowing": Condition("vegetation.grass", types.MOWING_DUE, types.MOWING_DONE),
     "vegetation.growing": Condition("vegetation.growth", types.MOWING_DUE, types.MOWING_DONE),
     "vegetation.pruning": Condition("vegetation.over", types.PRUNING_DUE, types.PRUNING_DONE),

@@ -114,6 +114,13 @@ class Outbox:
                 return
             after = page[-1][0]
 
+    def past(self, subject: str, upto: int, count: int) -> list[Event]:
+        """The last `count` events of a subject up to a position, the oldest first."""
+        query = select(EventRow.body).where(EventRow.subject == subject, EventRow.position <= upto)
+        with self._database.transaction() as session:
+            bodies = session.scalars(query.order_by(EventRow.position.desc()).limit(count)).all()
+        return [Event.model_validate_json(body) for body in reversed(bodies)]
+
     def wait(
         self, after: int, timeout_s: float, *, subject: str | None = None
     ) -> Iterator[tuple[int, Event]]:

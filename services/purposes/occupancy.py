@@ -105,6 +105,7 @@ def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
         "occupancy.use": between((own.taken,), (own.freed,)),
         "occupancy.full": between((own.full,), (own.available,)),
         "occupancy.band": between(_BANDS, tuple(edge - _BAND_GAP for edge in _BANDS)),
+        "occupancy.counted": between((), ()),
     }
 
 

@@ -6,7 +6,7 @@ URL's fragment, which never leaves this machine: `https://hub.example/hook#mode=
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from models.errors import BadConfiguration
 from services.events import Event
@@ -30,6 +30,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A sink that keeps what is so now, not what happened: what it had before counts."""
+
+    def remember(self, events: Sequence[Event]) -> None:
+        """Take note of what was sent of a subject before this sink was opened, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ class Broker:
     told, of an alert the last event. Brokers differ in what they do with an entity that comes twice
     in a batch, and a request for each event of a busy asset would hold up all others; a history
     that the broker keeps has one value a call instead. The times of what the broker has from this
-    sink, one for each attribute of an asset, are remembered while it is open: a picture that comes
-    late overwrites nothing.
+    sink, one for each attribute of an asset, are remembered: a picture that comes late overwrites
+    nothing.
     """
 
     def __init__(self, url: str, host: str, headers: Mapping[str, str], context: str | None):
@@ -56,6 +56,10 @@ class Broker:
     def send(self, events: Sequence[Event]) -> None:
         """See `services.sinks.Sink`; events that no entity tells of are passed."""
         self._send([(event, ngsi.entities(event)) for event in events])
+
+    def remember(self, events: Sequence[Event]) -> None:
+        """See `services.sinks.Remembering`."""
+        self._held |= self._merged([(event, ngsi.entities(event)) for event in events])[1]
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import urllib3
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -135,9 +136,7 @@ def test_ten_thousand_events_arrive_in_order_at_a_server_that_fails_in_every_way
 
 
 def test_a_server_that_is_slow_to_answer_gets_the_same_again(receiver, outbox, monkeypatch):
-    monkeypatch.setattr(
-        "services.sinks.https._TIMEOUT", delivery.sinks.https.urllib3.Timeout(connect=1, read=0.2)
-    )
+    monkeypatch.setattr("services.sinks.https._TIMEOUT", urllib3.Timeout(connect=1, read=0.2))
     slow, gate = [], threading.Event()
 
     def answer(body, number):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable, UnknownPlugin
-from services import delivery
+from services import delivery, subscription
 from services.catalog import Catalog
 from services.event_types import OVERFLOW_ENDED, completed, recorded, withdrawn
 from services.events import Event
@@ -55,14 +55,14 @@ class Faulty:
 @pytest.fixture
 def faulty(monkeypatch):
     sink = Faulty()
-    real = delivery.plugins.load
+    real = subscription.plugins.load
 
     def load(package, name):
         if name == "faulty":
             return SimpleNamespace(open_sink=lambda _: sink)
         return real(package, name)
 
-    monkeypatch.setattr(delivery.plugins, "load", load)
+    monkeypatch.setattr(subscription.plugins, "load", load)
     monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.001)
     return sink
 

@@ -255,6 +255,15 @@ def test_a_lot_that_wavers_at_its_limit_raises_one_event():
     )
 
 
+def test_a_count_without_capacity_tells_when_nobody_saw_it_for_long():
+    queue = site(("gate", "queue", LOT, "{stale_hours: 2}"))
+    history = [(0, [car_in(0)], {}), (10, [], {}), (190, [car_in(1)], {})]
+    assert judged(queue, "gate", "occupancy.counted", history) == (
+        "clear",
+        ["vigie.observation.recorded.v1"],
+    )
+
+
 def test_fog_makes_a_full_lot_unknown_not_free():
     full = [car_in(i) for i in range(3)]
     history = [(10 * i, full, {}) for i in range(4)]

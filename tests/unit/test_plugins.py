@@ -75,7 +75,7 @@ def test_a_purpose_judges_its_own_quantities_by_default(name):
     assert limits
     for quantity, limit in limits.items():
         assert quantity.startswith(f"{name}.")
-        assert limit.leave < limit.enter
+        assert limit.leave < limit.enter or not limit.enter  # nothing but silence is told
 
 
 @pytest.mark.parametrize("name", SINKS)
