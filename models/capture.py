@@ -18,6 +18,9 @@ CELL_DEGREES = 0.0005
 """No position is known more finely: some 55 m from south to north."""
 
 ORIENTATION = 0x0112
+TILE_SIDES = 322, 323
+"""Width and length of a TIFF's tiles, in px."""
+
 _GPS_IFD = 0x8825
 _EXIF_IFD, _TIME_ORIGINAL, _OFFSET_ORIGINAL = 0x8769, 0x9003, 0x9011
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
@@ -50,6 +53,8 @@ def read_tags(tiff: bytes) -> Tags:
                     tags.setdefault(tag, text.split(b"\0")[0].decode("ascii", "replace").strip())
                 elif kind in (3, 4) and count == 1:
                     tags.setdefault(tag, *struct.unpack_from(order + "xxHI"[kind - 1], value))
+                elif tag in TILE_SIDES:
+                    tags.setdefault(tag, "")  # of types that decoders do not agree about
             following = tags.get(_EXIF_IFD)
             if not isinstance(following, int):
                 break

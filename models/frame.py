@@ -68,7 +68,7 @@ class Frame:
 class Limits:
     """What a picture may cost: file size, width × height, long ÷ short side, short side.
 
-    All are checked from the header, before memory is taken for pixels.
+    All are checked from the header, before memory is taken for pixels, of a TIFF's tiles too.
     """
 
     max_bytes: int = 64 * 2**20
@@ -199,6 +199,7 @@ def _decode_pillow(data: bytes, plugin: type[ImageFile], limits: Limits) -> _Dec
             # libwebp takes memory for the whole canvas as soon as it opens the file.
             limits.check(*_webp_size_hw(data))
         tags = capture.read_tags(data) if plugin is TiffImageFile else {}
+        _check_tiles(tags, limits)
         image = plugin(BytesIO(data))
         limits.check(image.height, image.width)
         if _has_second_frame(image):
@@ -240,6 +241,15 @@ def _webp_size_hw(data: bytes) -> tuple[int, int]:
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     return height, width
+
+
+def _check_tiles(tags: capture.Tags, limits: Limits) -> None:
+    """Refuse large tiles: libtiff takes memory for a whole one, however small the picture is."""
+    width, height = (tags.get(side, 0) for side in capture.TILE_SIDES)
+    if isinstance(width, str) or isinstance(height, str):
+        raise BadImage("damaged", "sides of tiles")
+    if width * height > limits.max_pixels:
+        raise BadImage("too_many_pixels", f"tiles of {width}×{height} px")
 
 
 def _has_second_frame(image: ImageFile) -> bool:

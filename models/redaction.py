@@ -145,6 +145,9 @@ class Redactor:
     margin and together with every region it touches, in solid grey, up to eight times. What they
     still find then fails the frame where less than 0.8 of its area lies in such covers. What lies
     inside those is a cover mistaken for a face: it holds nothing that could be seen.
+
+    Attributes:
+        thresholds: label → lowest score in [0, 1] from which it is covered, for all that are.
     """
 
     def __init__(
@@ -166,8 +169,8 @@ class Redactor:
             lossless: keep the blocks of an original JPEG that no cover touches.
 
         Raises:
-            BadConfiguration: no locator, an unknown style, no or an unknown label, or no jpeglib
-                where `lossless` needs it.
+            BadConfiguration: no locator, an unknown style, no or an unknown label, one that no
+                locator finds, or no jpeglib where `lossless` needs it.
         """
         if not locators:
             raise BadConfiguration("a redactor without locators would publish faces")
@@ -175,11 +178,21 @@ class Redactor:
             raise BadConfiguration(f"no style {style!r}; known: {', '.join(get_args(Style))}")
         if isinstance(cover, str) or not cover or not set(cover) <= set(LABELS):
             raise BadConfiguration(f"cover {cover!r}: one or more of {', '.join(LABELS)}")
+        known = [pair for one in locators for pair in one.thresholds.items() if pair[1] <= 1]
+        if missing := ", ".join(label for label in cover if label not in dict(known)):
+            names = ", ".join(one.model for one in locators)
+            raise BadConfiguration(
+                f"cover asks for {missing}, which {names} cannot find: leave it out, or add "
+                f"models.personal.PersonalData, which finds {', '.join(LABELS)}"
+            )
         if lossless:
             require_lossless()
         self._locators = tuple(locators)
         self._style: Style = style
         self._cover = tuple(label for label in LABELS if label in cover)
+        self.thresholds = {
+            label: min(score for name, score in known if name == label) for label in self._cover
+        }
         self._noise_key = noise_key
         self._lossless = lossless
 
@@ -192,16 +205,6 @@ class Redactor:
         digest = hashlib.sha256(settings.encode()).hexdigest()
         names = "+".join(model.split("@")[0] for model in models)
         return f"{names}+{self._style}@{digest[:16]}"
-
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """Label → lowest score from which it is covered, for the labels that get covered."""
-        known = [locate.thresholds for locate in self._locators]
-        return {
-            label: min(one[label] for one in known if label in one)
-            for label in self._cover
-            if any(label in one for one in known)
-        }
 
     def __call__(
         self, frame: Frame, zones: Sequence[Polygon] = (), *, original: bytes | None = None

@@ -1,4 +1,4 @@
-"""The audit: one entry an image, chained so that no entry can be changed, added or dropped unseen.
+"""The audit: an entry an image, chained so that none can be changed, added or dropped unseen.
 
     hash = SHA-256(previous hash as 64 hex digits ‖ canonical JSON of {"entry", "position"})
     seal = HMAC-SHA256(audit key, "seal" ‖ 0 ‖ hash)
@@ -6,6 +6,9 @@
 Canonical JSON has sorted keys, no spaces, and ASCII only. Anyone can check the hashes; who holds
 the secret also checks the seals, which nobody else can forge. Cutting off the newest entries shows
 where someone noted a later `head`, the hash of the last entry.
+
+An image's entry comes with its result, after a worker has published the picture. So a batch has an
+entry of its own before its first picture: what is cut off and never resumed is known to be missing.
 
 An entry holds no crop, no position and no name: objects and originals stand there as HMACs, so that
 a presumed one can be confirmed by who holds the secret, and none can be read out of it.
@@ -17,7 +20,7 @@ import hmac
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -34,7 +37,7 @@ _BEGINNING = b'{"position": '  # of every line
 
 
 class Entry(Wire):
-    """What became of one image, and who answers for it.
+    """What became of one image, or that a batch begins, and who answers for it.
 
     Attributes:
         time: when it was processed, UTC.
@@ -47,9 +50,10 @@ class Entry(Wire):
             margin included, in px: `<32`, `32-63`, `64-127`, `>=128`.
         redactor: name@digest.
         thresholds: label → score from which it is covered.
-        outcome: where the image ended.
+        outcome: where the image ended; `begun` for a batch.
         reason: why it was quarantined.
         redacted_sha256: of the redacted object, by which the platform knows it.
+        images: how many the batch that begins has.
     """
 
     time: Instant
@@ -61,9 +65,10 @@ class Entry(Wire):
     covered: dict[str, dict[str, int]]
     redactor: str
     thresholds: dict[str, float]
-    outcome: Literal["redacted", "quarantined"]
+    outcome: Literal["redacted", "quarantined", "begun"]
     reason: str | None
     redacted_sha256: str | None
+    images: int | None = None
 
 
 class Link(Wire):
@@ -131,11 +136,15 @@ def linked(entry: Entry, last: Link | None, key: bytes) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An intact chain: number of entries, hash of the last, and whether seals were checked."""
+    """An intact chain: number of entries, hash of the last, and whether seals were checked.
+
+    `missing` tells how many images of each batch have no entry, though some may be published.
+    """
 
     entries: int
     head: str
     seals_checked: bool
+    missing: Mapping[str, int]
 
 
 def verify(links: Iterable[Link], key: bytes | None = None, head: str | None = None) -> Verdict:
@@ -149,7 +158,7 @@ def verify(links: Iterable[Link], key: bytes | None = None, head: str | None = N
     Raises:
         CatalogError: the chain is broken; the message names the first bad position.
     """
-    position, previous = 0, GENESIS
+    position, previous, missing = 0, GENESIS, Counter[str]()
     met = head in (None, GENESIS)
     for link in links:
         position += 1
@@ -166,6 +175,8 @@ def verify(links: Iterable[Link], key: bytes | None = None, head: str | None = N
                 f"audit entry {position} does not bear this installation's seal: it was rewritten, "
                 "or VIGIE_SECRET is another one"
             )
+        images = link.entry.get("images")
+        missing[str(link.entry.get("batch"))] += images if isinstance(images, int) else -1
         previous = link.hash
         met = met or previous == head
     if not met:
@@ -173,7 +184,7 @@ def verify(links: Iterable[Link], key: bytes | None = None, head: str | None = N
             f"audit entry {position + 1} is missing: the noted head is not among the first "
             f"{position}, so entries were cut off or replaced"
         )
-    return Verdict(position, previous, key is not None)
+    return Verdict(position, previous, key is not None, +missing)
 
 
 class Journal:
@@ -210,10 +221,9 @@ class Journal:
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().splitlines(keepends=True)
         torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if not _BEGINNING.startswith(torn[: len(_BEGINNING)]):
+        if torn and not _is_torn(torn):
             raise CatalogError(f"audit {self._path}: its last line is no entry")
         last = _parsed(lines[-1], self._path, "its last line") if lines else None
-        # A power cut tore it; its `append` never returned, so nothing relies on it.
         file.truncate(size - len(torn))
         return last
 
@@ -227,14 +237,29 @@ def read_links(path: Path) -> Iterator[Link]:
     """The chain in an exported file or a journal.
 
     Raises:
-        CatalogError: it cannot be read, or a line is no entry.
+        CatalogError: it cannot be read, or a line is no entry, or unfinished.
     """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                yield _parsed(line, path, f"line {number}, audit entry {number},")
+                where = f"line {number}, audit entry {number},"
+                if _is_torn(line):
+                    raise CatalogError(
+                        f"audit {path}: {where} is unfinished: its writing was cut off. The next "
+                        "entry of the journal takes its place; in a copy, copy again"
+                    )
+                yield _parsed(line, path, where)
     except OSError as error:
         raise CatalogError(f"audit {path}: {error.strerror}") from error
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a kill or a power cut left this of an entry, be it all but the end of its line.
+
+    Its `append` never returned, so nothing relies on it.
+    """
+    begun = len(line) < _TAIL_BYTES and _BEGINNING.startswith(line[: len(_BEGINNING)])
+    return begun and not line.endswith(b"\n")
 
 
 def _parsed(line: bytes, path: Path, where: str) -> Link:

@@ -7,7 +7,7 @@ harmless.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.errors import BatchError, CatalogError
-from services.audit import Link, Witness, linked
+from services.audit import Entry, Link, Witness, linked
 from services.database import PAGE, Database, insert_new, now
 from services.events import Event, Observation
 from services.outbox import Outbox, append
@@ -95,6 +95,36 @@ class Catalog:
             session.expunge_all()
         return rows
 
+    def begin(self, batch: str, redactor: str, witness: Witness) -> None:
+        """Enter a batch into the audit, once: before any picture of it can be published.
+
+        Raises:
+            BatchError: no such batch.
+        """
+        with self._database.writing(AuditRow) as session:
+            row = session.get(BatchRow, batch)
+            if row is None:
+                raise BatchError(f"no batch called {batch!r}: submit it again")
+            if "begun" in row.body:
+                return
+            row.body = row.body | {"begun": now()}
+            entry = Entry(
+                time=datetime.now(UTC),
+                operator=witness.operator,
+                site=witness.site,
+                batch=batch,
+                object="",
+                original="",
+                covered={},
+                redactor=redactor,
+                thresholds={},
+                outcome="begun",
+                reason=None,
+                redacted_sha256=None,
+                images=row.images,
+            )
+            _enter(session, [entry], witness.key)
+
     def take_in(self, batch: str, outcomes: Sequence[Outcome], witness: Witness) -> None:
         """Record a shard's outcomes, observations and audit entries in one transaction.
 
@@ -130,11 +160,7 @@ class Catalog:
                 if insert_new(session, ImageRow, [row])
             ]
             insert_new(session, ObservationRow, observations)
-            last = session.scalar(select(AuditRow).order_by(AuditRow.position.desc()).limit(1))
-            link = _link(last) if last else None
-            for outcome in new:
-                link = linked(witness.entry(outcome, batch), link, witness.key)
-                session.add(AuditRow(**link.model_dump() | {"entry": json.dumps(link.entry)}))
+            _enter(session, (witness.entry(outcome, batch) for outcome in new), witness.key)
 
     def audit(self) -> Iterator[Link]:
         """The chain of audit entries from the first; read page by page."""
@@ -213,6 +239,15 @@ class Catalog:
 def _instant(time: datetime) -> str:
     """UTC in a form whose order is that of time."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _enter(session: Session, entries: Iterable[Entry], key: bytes) -> None:
+    """Lengthen the chain, in a transaction that writes the audit."""
+    last = session.scalar(select(AuditRow).order_by(AuditRow.position.desc()).limit(1))
+    link = _link(last) if last else None
+    for entry in entries:
+        link = linked(entry, link, key)
+        session.add(AuditRow(**link.model_dump() | {"entry": json.dumps(link.entry)}))
 
 
 def _link(row: AuditRow) -> Link:

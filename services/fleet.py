@@ -221,6 +221,7 @@ def run(
     # This also exports the networks, once.
     line = open_line(store, manifest.read_site(), manifest.purposes, settings)
     batches.check_models(manifest, line.models)
+    catalog.begin(batch, line.eyes.redactor.model, line.witness)
     shards = [Shard(n, items) for n, items in enumerate(manifest.shards)]
     books = _Books(batch, store, catalog, line.witness, progress, shards)
     committed = set(batches.committed_shards(store, batch))

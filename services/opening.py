@@ -49,7 +49,8 @@ def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Red
 
     Raises:
         BadWeights: weights are missing or damaged.
-        BadConfiguration: `lossless` without the package that it needs.
+        BadConfiguration: a label of `cover` that the weights do not find, or `lossless` without the
+            package that it needs.
     """
     wanted = redaction or Redaction()
     return Redactor(

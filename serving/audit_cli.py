@@ -59,9 +59,16 @@ def verify_audit(
         "entries": verdict.entries,
         "head": verdict.head,
         "seals_checked": verdict.seals_checked,
+        "missing": dict(verdict.missing),
     }
     seals = "seals checked" if verdict.seals_checked else "seals not checked: the secret is absent"
-    say(facts, as_json, f"intact: {verdict.entries} entries, {seals}\nhead: {verdict.head}")
+    cut_off = "".join(
+        f"\n{number} images of batch {batch} have no entry, though some may be published: it runs, "
+        f"or was cut off. Next: vigie run {batch}"
+        for batch, number in verdict.missing.items()
+    )
+    told = f"intact: {verdict.entries} entries, {seals}\nhead: {verdict.head}{cut_off}"
+    say(facts, as_json, told)
 
 
 @audit.command("export")

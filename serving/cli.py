@@ -38,7 +38,8 @@ def main() -> None:
     try:
         app()
     except VigieError as error:
-        err.print(f"[red]vigie:[/] {error}", highlight=False, soft_wrap=True)
+        err.print("vigie:", style="red", end=" ")
+        err.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("vigie: stopped; run the same command again to go on")
@@ -118,7 +119,7 @@ def submit(
     say(
         {"batch": batch, "images": len(manifest.items), "purposes": list(manifest.purposes)},
         as_json,
-        f"batch [bold]{batch}[/]: {len(manifest.items)} images. Next: vigie run {batch}",
+        f"batch {batch}: {len(manifest.items)} images. Next: vigie run {batch}",
     )
 
 
@@ -162,8 +163,7 @@ def run(
     say(
         {"batch": batch, "counts": counts, "new_events": fresh, "delivered": sent},
         as_json,
-        f"batch [bold]{batch}[/]: {told}; {fresh} new events, {sent} delivered. "
-        f"Next: vigie report {batch}",
+        f"batch {batch}: {told}; {fresh} new events, {sent} delivered. Next: vigie report {batch}",
     )
 
 
@@ -494,7 +494,7 @@ def train(
         device=device,
         progress=out.print,
     )
-    out.print(f"[bold]{card.model}[/] in {folder / name}")
+    out.print(f"{card.model} in {folder / name}")
 
 
 @app.command()

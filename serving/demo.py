@@ -61,7 +61,7 @@ def run_demo(images: Path | None, folder: Path, console: Console) -> None:
                 store, pictures, "", lambda n, total: bar.update(task, completed=n, total=total)
             )
         batch, manifest = batches.submit(store, catalog, site, ["waste"], line.models, keys)
-        console.print(f"batch [bold]{batch}[/]: {len(keys)} pictures of {pictures}")
+        console.print(f"batch {batch}: {len(keys)} pictures of {pictures}")
         with Progress(console=console) as bar:
             task = bar.add_task("read → decode → redact → detect", total=len(keys))
             try:

@@ -7,7 +7,8 @@ One `Line` of JSON a picture has this form, on which other programs rely::
      "detections": [{"label", "score", "box"}], "dirty": probability}
 
 Boxes are px of the oriented image, regions the areas actually covered, margin included;
-`detections` and `dirty` stand there where a detector was asked.
+`detections` and `dirty` stand there where a detector was asked. In a file name that is no UTF-8,
+`\\udcXX` stands for each byte XX that is none.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -55,18 +56,19 @@ def pictures_in(source: str, target: str | None, settings: Settings) -> list[Pic
     below the target, and what is written is always JPEG.
 
     Raises:
-        BadConfiguration: nothing to read, or the target would overwrite its source.
+        BadConfiguration: nothing to read, the target would overwrite its source, or two pictures
+            would be written to one place.
         StorageError: the store does not answer.
     """
     found = _objects(source, settings) if source.startswith(_S3) else _files(Path(source))
     if target is None:
-        return [Picture(name, read, None) for name, _, read in found]
+        return [Picture(_told(name), read, None) for name, _, read in found]
     single = not source.startswith(_S3) and Path(source).is_file()
     names, relatives, reads = zip(*found, strict=True) if found else ((), (), ())
     if target.startswith(_S3):
         bucket, prefix = _bucket(target)
         store = _Anywhere(settings.endpoint, "")
-        keys = [_below(prefix, relative) for relative in relatives]
+        keys = [_told(_below(prefix, relative)) for relative in relatives]
         outputs = [f"{_S3}{bucket}/{key}" for key in keys]
         writes = [partial(_put, store, bucket, key) for key in keys]
     else:
@@ -76,7 +78,17 @@ def pictures_in(source: str, target: str | None, settings: Settings) -> list[Pic
     originals = {name if name.startswith(_S3) else str(Path(name).resolve()) for name in names}
     if originals & set(outputs):
         raise BadConfiguration("the output would overwrite an original: choose another folder")
-    return [Picture(*one) for one in zip(names, reads, writes, strict=True)]
+    written: dict[str, str] = {}
+    for name, output in zip(names, outputs, strict=True):
+        if (other := written.setdefault(output, name)) != name:
+            told = f"{_told(other)} and {_told(name)} would both be written to {_told(output)}"
+            raise BadConfiguration(f"{told}: rename one, or redact them into two folders")
+    return [Picture(_told(name), *one) for name, *one in zip(names, reads, writes, strict=True)]
+
+
+def _told(name: str) -> str:
+    """A name that may be no UTF-8, as text that may be written anywhere."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 class _Anywhere(Store):
@@ -136,7 +148,7 @@ def _targets(target: Path, relatives: Iterable[PurePosixPath], single: bool) -> 
 
 
 def _jpeg(path: PurePosixPath) -> PurePosixPath:
-    """`a.jpg` stays, `a.png` becomes `a.png.jpg`: two pictures never share a name."""
+    """`a.jpg` stays, `a.png` becomes `a.png.jpg`."""
     return path if path.suffix.lower() in (".jpg", ".jpeg") else path.with_name(path.name + ".jpg")
 
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-# Into a pipe go whole lines: nobody can widen a program's window.
-out = Console(width=None if sys.stdout.isatty() else 1000)
-err = Console(stderr=True)
+# Into a pipe go whole lines: nobody can widen a program's window. File names may look like markup.
+out = Console(width=None if sys.stdout.isatty() else 1000, markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 Batch = Annotated[str, typer.Argument(help="Batch id, or an unambiguous start of it.")]

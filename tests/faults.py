@@ -95,7 +95,7 @@ class Kit:
 
     @property
     def line(self):
-        eyes = Eyes(Redactor([self.finder]), {"looker": self.looker})
+        eyes = Eyes(Redactor([self.finder], cover=["face"]), {"looker": self.looker})
         return Line(self.store, SITE, eyes, {"waste": self.purpose}, self.witness, self.seal)
 
     def put(self, key, data):

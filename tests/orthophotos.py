@@ -153,7 +153,9 @@ class Parcels:
 
 
 def line(store, green=None, locator=None, site=SITE):
-    eyes = Eyes(Redactor([locator or Secrets()]), {"green": green or Green()})
+    find = locator or Secrets()
+    redactor = Redactor([find], cover=tuple(find.thresholds))
+    eyes = Eyes(redactor, {"green": green or Green()})
     return Line(store, site, eyes, {"waste": Parcels()}, WITNESS)
 
 

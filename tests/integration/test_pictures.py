@@ -101,7 +101,7 @@ def test_an_object_that_vanished_or_is_too_large_is_reported(store, inbox, setti
     rows = list(
         look_at(
             pictures,
-            Eyes(Redactor([Mock(model="m@1", thresholds={})]), {}),
+            Eyes(Redactor([Mock(model="m@1", thresholds={"face": 0.5})], cover=["face"]), {}),
             Witness("op", "", b"k"),
         )
     )

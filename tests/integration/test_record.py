@@ -73,6 +73,13 @@ def test_what_goes_in_comes_back_as_it_was(catalog, url):
     assert again.batch("b1").body == {"site": {"name": "Quai n° 3"}}
 
 
+def test_a_batch_is_entered_into_the_audit_once(catalog):
+    for _ in range(2):
+        catalog.begin("b1", "privacy@0", WITNESS)
+    verdict = verify(catalog.audit(), WITNESS.key)
+    assert (verdict.entries, verdict.missing) == (1, {"b1": 2})
+
+
 def test_a_repeat_is_harmless(catalog):
     done, events = [outcome(1), outcome(2)], many(20)
     for new in (20, 0):

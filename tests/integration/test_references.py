@@ -71,7 +71,7 @@ def line(store):
     store.put("redacted", REFERENCE, jpeg(street()), "image/jpeg")
     finder = Finder()
     finder.act = lambda pixels: []
-    eyes = Eyes(Redactor([finder]), {"waste": Sees()})
+    eyes = Eyes(Redactor([finder], cover=["face"]), {"waste": Sees()})
     references = References(store, SITE)
     return Line(store, SITE, eyes, {"waste": waste}, WITNESS, references=references)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from models.errors import CatalogError
 from services.audit import (
@@ -21,6 +22,7 @@ from services.audit import (
     verify,
 )
 from services.outcome import Covered, Outcome
+from serving.cli import app
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 KEY = b"k" * 32
@@ -58,6 +60,10 @@ def chain(length: int) -> list[Link]:
 
 def changed(link: Link, **values: object) -> Link:
     return Link.model_validate(link.model_dump() | values)
+
+
+def changed_line(line: str) -> str:
+    return line.replace("redacted", "quarantined", 1)
 
 
 def rehashed(link: Link, previous: str, **entry: object) -> Link:
@@ -208,6 +214,25 @@ def test_a_line_torn_by_a_power_cut_is_written_anew(tmp_path: Path) -> None:
         path.write_text(path.read_text() + line_of(chain(2)[1])[:-1])
         journal.append(WITNESS.entry(outcome(1), "b1"))
         assert list(read_links(path)) == chain(2)
+
+
+@pytest.mark.parametrize("left", [1, 40, -2, -1])
+def test_an_unfinished_last_entry_is_told_and_replaced(tmp_path: Path, left: int) -> None:
+    """Even where all but its end of line is there: whoever noted its hash would miss it later."""
+    path, links = tmp_path / "audit.jsonl", chain(3)
+    lines = [line_of(link) for link in links]
+    path.write_text("".join(lines[:2]) + lines[2][:left])
+    stranger = {"VIGIE_STATE_DIR": str(tmp_path / "state"), "VIGIE_SECRET": None}
+    done = CliRunner().invoke(app, ["audit", "verify", str(path)], env=stranger)
+    assert isinstance(done.exception, CatalogError)
+    assert done.exception.exit_code == 74
+    assert "line 3, audit entry 3, is unfinished" in str(done.exception)
+    path.write_text("".join([changed_line(lines[0]), lines[1]]) + lines[2][:left])
+    with pytest.raises(CatalogError, match="entry 1 was changed"):
+        verify(read_links(path))
+    path.write_text("".join(lines[:2]) + lines[2][:left])
+    Journal(path, KEY).append(WITNESS.entry(outcome(2), "b1"))
+    assert path.read_text() == "".join(lines)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,23 @@ def test_the_audit_has_one_entry_an_image_of_a_batch_in_one_chain(catalog, monke
     assert verify(links, WITNESS.key).entries == 5
 
 
+def test_a_batch_is_entered_once_and_tells_what_is_missing(catalog):
+    catalog.add_batch("b2", "/territories/t/sites/s", 3, {"purposes": ["waste"]})
+    for batch in ("b1", "b2", "b1"):
+        catalog.begin(batch, "privacy@0", WITNESS)
+    assert verify(catalog.audit(), WITNESS.key).missing == {"b1": 2, "b2": 3}
+    catalog.take_in("b1", [outcome("a"), outcome("b", "quarantined")], WITNESS)
+    catalog.take_in("b2", [outcome("a")], WITNESS)
+    verdict = verify(catalog.audit(), WITNESS.key)
+    assert (verdict.entries, verdict.missing) == (5, {"b2": 2})
+    first = next(catalog.audit()).entry
+    assert (first["outcome"], first["operator"], first["images"]) == ("begun", "a.martin", 2)
+    assert catalog.batch("b2").body["purposes"] == ["waste"]
+    with pytest.raises(BatchError, match="submit it again"):
+        catalog.begin("b3", "privacy@0", WITNESS)
+    assert verify(catalog.audit(), WITNESS.key).entries == 5
+
+
 def test_an_image_without_its_entry_is_not_taken_in(catalog, monkeypatch):
     def broken(*_):
         raise CatalogError("no room")

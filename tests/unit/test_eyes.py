@@ -23,7 +23,7 @@ def seen(width, height, zones):
     )
     picture = simplejpeg.encode_jpeg(np.full((height, width, 3), 90, np.uint8))
     site = parse_site(SITE_HEAD + camera, "s.yaml")
-    eyes = Eyes(Redactor([Secrets()]), {})
+    eyes = Eyes(Redactor([Secrets()], cover=["plate"]), {})
     return eyes.see("cam/a.jpg", picture, stored_at=datetime(2026, 6, 1, tzinfo=UTC), site=site)
 
 

@@ -162,6 +162,7 @@ def test_restart_markers_and_odd_tables_are_read() -> None:
 def test_zones_and_several_rounds_are_spliced_from_the_original() -> None:
     class Twice:
         model = "twice@1"
+        thresholds = {"face": 0.5, "plate": 0.5}  # noqa: RUF012 - read only
         calls = 0
 
         def __call__(self, pixels: object, areas: object = None) -> list[Region]:
@@ -217,7 +218,7 @@ class Contrast:
     """A locator that finds a face where there is contrast."""
 
     model = "contrast@0"
-    thresholds = {"face": 0.5}  # noqa: RUF012 - read only
+    thresholds = {"face": 0.5, "plate": 0.5}  # noqa: RUF012 - read only
 
     def __call__(self, pixels: NDArray[np.uint8], areas: object = None) -> list[Region]:
         seen = pixels[64:128, 64:128].std() > 30

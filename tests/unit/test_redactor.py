@@ -35,7 +35,7 @@ class Locates:
 
     def __init__(self, *answers: Sequence[Region], model: str = "fixed@1") -> None:
         self.answers, self.model = answers, model
-        self.thresholds = {"face": 0.2, "plate": 0.3}
+        self.thresholds = {"face": 0.2, "plate": 0.3, "head": 0.4}
         self.asked: list[tuple[Pixels, Sequence[Box] | None]] = []
 
     def __call__(self, pixels: Pixels, areas: Sequence[Box] | None = None) -> list[Region]:
@@ -46,7 +46,7 @@ class Locates:
 class Sees:
     """A locator that looks: it calls every white square a face, at half of its area in white."""
 
-    model = "white@1"
+    model, thresholds = "white@1", {"face": 0.5, "plate": 0.5}
 
     def __call__(self, pixels: Pixels, areas: Sequence[Box] | None = None) -> list[Region]:
         white = pixels.min(axis=2) > 200
@@ -116,9 +116,9 @@ def test_the_model_names_locators_and_changes_with_what_decides() -> None:
 
 def test_thresholds_are_those_of_the_labels_that_get_covered() -> None:
     eager = Locates()
-    eager.thresholds = {"face": 0.1, "head": 0.4}
+    eager.thresholds = {"face": 0.1, "head": 0.5}
     assert Redactor([Locates(), eager]).thresholds == {"face": 0.1, "plate": 0.3}
-    assert Redactor([eager], cover=["head", "vehicle"]).thresholds == {"head": 0.4}
+    assert Redactor([Locates(), eager], cover=["head"]).thresholds == {"head": 0.4}
 
 
 def test_the_key_decides_the_noise() -> None:
