@@ -95,7 +95,8 @@ def export(
         BadWeights: the weights do not fit the architecture.
     """
     any_size = card.architecture.any_size
-    kind = f"{'-any' if any_size else ''}{'-int8' if known else ''}"
+    size = "any" if any_size else card.architecture.input_px
+    kind = f"-{size}{'-int8' if known else ''}"
     path = cache / f"{card.name}-{card.digest[:16]}-{EXPORT}{kind}.onnx"
     if not path.exists():
         import torch  # noqa: PLC0415 - only for the first worker on a machine

@@ -11,6 +11,11 @@ from models.ground import Ground
 GRID_M = 0.5
 """Side of the cells that heights are told for."""
 
+OVERLAP_CELLS = 96
+"""By which pieces of a map overlap, large or small: what is told near a border is worth less."""
+
+_BORDER = OVERLAP_CELLS // 4  # cells that count for nothing where another piece has them
+
 LOW_M = 0.5
 """Heights under it are `low`, not a number: neither a picture nor LiDAR tells them apart."""
 
@@ -57,3 +62,23 @@ class HeightMap:
             raise ValueError("vegetation outside [0, 1]")
         if self.metres[~known].any() or self.sigma[~known].any() or self.vegetation[~known].any():
             raise ValueError("0 where not valid")
+
+
+def ramp(length: int, before: bool = True, after: bool = True) -> NDArray[np.float64]:
+    """How much each cell along one side of a piece counts, in [0, 1]: less where a neighbour does.
+
+    What neighbours count adds up to one where they overlap by `OVERLAP_CELLS`. Pieces of pieces,
+    blended so, say what pieces of the whole say.
+
+    Args:
+        length: cells.
+        before: a neighbour overlaps the beginning.
+        after: a neighbour overlaps the end.
+    """
+    inward = (np.arange(length) + 0.5 - _BORDER) / (OVERLAP_CELLS - 2 * _BORDER)
+    counted = np.ones(length)
+    if before:
+        counted = np.minimum(counted, inward)
+    if after:
+        counted = np.minimum(counted, inward[::-1])
+    return np.asarray(counted.clip(0, 1), np.float64)

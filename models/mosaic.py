@@ -19,9 +19,9 @@ from rasterio.windows import Window as Pixels
 
 from models.cells import BANDS, COLOURS, NO_COLOUR, NOT_ANALYSED, Cells
 from models.ground import Ground
-from models.raster import ENV, OVERLAP_CELLS, Window
+from models.heights import ramp
+from models.raster import ENV, Window
 
-_BORDER = OVERLAP_CELLS // 4  # cells that count for next to nothing where another window has them
 _HARDLY = 1e-4
 _HELD = 6  # decoded windows: the four that meet, and those of the next block
 
@@ -137,7 +137,8 @@ def _blended(
         rows = _shared(block.row, block.height, window.row, window.height)
         columns = _shared(block.column, block.width, window.column, window.width)
         here, there = ((slice(None), rows[i], columns[i]) for i in (0, 1))
-        weight = np.outer(_ramp(window.height), _ramp(window.width)).astype(np.float32)[there[1:]]
+        down, across = (ramp(side).clip(_HARDLY) for side in (window.height, window.width))
+        weight = np.outer(down, across).astype(np.float32)[there[1:]]
         for name, values, none in (
             ("heights", cells.heights, NOT_ANALYSED),
             ("colours", cells.colours, NO_COLOUR),
@@ -156,14 +157,6 @@ def _shared(start: int, length: int, other: int, other_length: int) -> tuple[sli
     """Where two spans meet, counted from the start of either."""
     low, high = max(start, other), min(start + length, other + other_length)
     return slice(low - start, high - start), slice(low - other, high - other)
-
-
-def _ramp(length: int) -> NDArray[np.float64]:
-    """How much the cells along one side of a window count: the less, the nearer to its border."""
-    cells = np.arange(length) + 0.5
-    inward = np.minimum(cells, cells[::-1])
-    ramp = (inward - _BORDER) / (OVERLAP_CELLS - 2 * _BORDER)
-    return np.asarray(ramp.clip(_HARDLY, 1), np.float64)
 
 
 def _blocks(

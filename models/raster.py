@@ -25,17 +25,17 @@ from rasterio.windows import Window as Pixels
 
 from models.errors import BadImage
 from models.ground import Ground
-from models.heights import GRID_M
+from models.heights import GRID_M, OVERLAP_CELLS
 from models.ranged import OneFile, Ranges
 
 STEP_CELLS = 48
 """Windows begin and end on its multiples: whole px at 5, 8, 15, 20 cm a px alike."""
 
-OVERLAP_CELLS = 2 * STEP_CELLS
-"""By which windows overlap: what a network says near a border is worth less."""
+PITCH_CELLS = 4 * STEP_CELLS
+"""Windows of 3 cm a px and more begin on its multiples: in all of them squares lie alike."""
 
 COARSEST_M = 1.0
-MAX_WINDOW_CELLS = 1008
+MAX_WINDOW_CELLS = 1056
 MAX_WINDOW_PX = 4800
 FINEST_M = 0.01
 """Finer pixels are averaged to it: what is published, and looked at, has no more detail."""
@@ -190,6 +190,8 @@ class Raster:
     @property
     def _side(self) -> int:
         cells = min(MAX_WINDOW_CELLS, int(MAX_WINDOW_PX / self._finest))
+        if (pitches := (cells - OVERLAP_CELLS) // PITCH_CELLS) > 0:
+            return OVERLAP_CELLS + pitches * PITCH_CELLS
         return max(2 * OVERLAP_CELLS, cells // STEP_CELLS * STEP_CELLS)
 
     def _starts(self, axis: int) -> range:

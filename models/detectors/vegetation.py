@@ -15,14 +15,11 @@ from models.backends import Backend, Precision, best_backend, runner
 from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
 from models.errors import BadAnswer, BadImage
-from models.heights import GRID_M, HeightMap
+from models.heights import GRID_M, OVERLAP_CELLS, HeightMap, ramp
 from models.redaction import RedactedFrame
 
 MAX_GSD_M = 0.65
 """Of coarser pictures nothing is told: a small tree is one pixel."""
-
-BORDER = 48
-"""Cells at the border of a square that count for nothing where another square shows them."""
 
 _FLOOR_M = 0.1  # nothing is known better: LiDAR, which heights were learned from, is not
 
@@ -139,8 +136,8 @@ class VegetationDetector:
                 answer = self._both_ways(np.asarray(square, np.uint8))
                 rows, columns = part.shape[:2]
                 weight = np.outer(
-                    _weights(rows, top > 0, top + rows < height),
-                    _weights(columns, left > 0, left + columns < width),
+                    ramp(side, top > 0, top + side < height)[:rows],
+                    ramp(side, left > 0, left + side < width)[:columns],
                 )
                 here = np.s_[top : top + rows, left : left + columns]
                 total[:, *here] += answer[:, :rows, :columns] * weight
@@ -162,23 +159,9 @@ class VegetationDetector:
         return np.concatenate([odds / odds.sum(0), metres, np.exp(log_spread)])
 
 
-def _starts(length: int, side: int) -> list[int]:
-    """Where squares of a side begin, so that neighbours share at least three borders."""
-    if length <= side:
-        return [0]
-    count = -(-(length - 3 * BORDER) // (side - 3 * BORDER))
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
-
-
-def _weights(length: int, before: bool, after: bool) -> NDArray[np.float32]:
-    """How much each cell counts along one side of a square, falling where it has neighbours."""
-    ramp = np.clip((np.arange(length) + 0.5 - BORDER) / BORDER, 0, 1)
-    weights = np.ones(length)
-    if before:
-        weights = np.minimum(weights, ramp)
-    if after:
-        weights = np.minimum(weights, ramp[::-1])
-    return np.asarray(weights, np.float32)
+def _starts(length: int, side: int) -> range:
+    """Where squares of a side begin: at even distances, so that they do not hang on the length."""
+    return range(0, max(1, length - OVERLAP_CELLS), side - OVERLAP_CELLS)
 
 
 def load(cache: Path | None = None, precision: Precision = "int8") -> VegetationDetector:

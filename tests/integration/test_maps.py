@@ -18,7 +18,7 @@ from rio_cogeo import cog_validate
 
 from models import raster as rasters
 from models.cells import BANDS, NO_COLOUR, NOT_ANALYSED
-from models.raster import OVERLAP_CELLS
+from models.heights import OVERLAP_CELLS
 from models.redaction import verify_bare
 from services import batches, tiles
 from services.catalog import Catalog
@@ -32,6 +32,7 @@ GREEN_REACH = 4
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
+    monkeypatch.setattr(rasters, "PITCH_CELLS", OVERLAP_CELLS)
     monkeypatch.setattr(rasters, "MAX_WINDOW_CELLS", 2 * OVERLAP_CELLS)
     monkeypatch.setattr(rasters, "MAX_WINDOW_PX", 2 * OVERLAP_CELLS * 10)
     monkeypatch.setattr(batches, "purposes_of", lambda site, names: {"waste": Parcels()})

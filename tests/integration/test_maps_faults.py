@@ -10,7 +10,7 @@ import pytest
 from models import raster as rasters
 from models.cells import NOT_ANALYSED
 from models.errors import StoreUnavailable
-from models.raster import OVERLAP_CELLS
+from models.heights import OVERLAP_CELLS
 from services import batches, maps, tiles
 from services.catalog import Catalog
 from services.storage import Store
@@ -20,6 +20,7 @@ from tests.orthophotos import Parcels, drawn, encoded, line
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
+    monkeypatch.setattr(rasters, "PITCH_CELLS", OVERLAP_CELLS)
     monkeypatch.setattr(rasters, "MAX_WINDOW_CELLS", 2 * OVERLAP_CELLS)
     monkeypatch.setattr(rasters, "MAX_WINDOW_PX", 2 * OVERLAP_CELLS * 10)
     monkeypatch.setattr(batches, "purposes_of", lambda site, names: {"waste": Parcels()})
@@ -158,6 +159,7 @@ def test_a_run_that_was_killed_goes_on_with_the_next_window(store, catalog, pixe
 
 
 def _run_and_die(count, endpoint, prefix, database, batch):
+    rasters.PITCH_CELLS = OVERLAP_CELLS
     rasters.MAX_WINDOW_CELLS = 2 * OVERLAP_CELLS
     batches.purposes_of = lambda site, names: {"waste": Parcels()}
     _killed_after(count, Store(endpoint, prefix), database, batch)

@@ -6,8 +6,8 @@ from rasterio.transform import Affine
 
 from models import raster as rasters
 from models.errors import BadImage, StoreUnavailable
-from models.heights import GRID_M
-from models.raster import OVERLAP_CELLS, Raster, Window
+from models.heights import GRID_M, OVERLAP_CELLS
+from models.raster import Raster, Window
 from tests.orthophotos import EAST, NORTH, drawn, encoded, ortho
 
 _BEYOND_THE_POLE = Affine(2.7e-6, 0, -3.35, 0, -1.8e-6, 97.73)
@@ -33,6 +33,7 @@ def opened(data):
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
+    monkeypatch.setattr(rasters, "PITCH_CELLS", OVERLAP_CELLS)
     monkeypatch.setattr(rasters, "MAX_WINDOW_CELLS", 2 * OVERLAP_CELLS)
 
 

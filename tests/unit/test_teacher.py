@@ -66,7 +66,7 @@ def test_a_drawn_face_is_found_and_covered(
 ) -> None:
     pixels = street(*size_wh, face)
     frame = Frame("k", pixels, "cam", datetime(2026, 1, 1, tzinfo=UTC), "object")
-    made = Redactor([locate], style="solid")(frame)
+    made = Redactor([locate], style="solid", cover=["face"])(frame)
     x, y, height = face
     half_w, middle = round(0.3 * height), y + height // 2
     inside = made.pixels[middle - height // 3 : middle + height // 3, x - half_w : x + half_w]

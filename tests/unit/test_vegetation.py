@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from models.canopy import Canopy, CanopyNetwork
-from models.card import Architecture, Card
+from models.card import Architecture, Card, read_card
 from models.checkpoint import save
-from models.detectors.vegetation import BORDER, MAX_GSD_M, Look, VegetationDetector
+from models.detectors.vegetation import MAX_GSD_M, Look, VegetationDetector
 from models.errors import BadAnswer, BadImage
 from models.frame import Frame
 from models.ground import Ground
-from models.heights import HeightMap
+from models.heights import OVERLAP_CELLS, HeightMap, ramp
+from models.raster import PITCH_CELLS
 from models.redaction import Region, redact
 from training.canopy import Seen, _blocks, _heights
 from training.tasks.vegetation import RECIPE, losses
@@ -92,12 +93,26 @@ def test_heights_need_a_georeference_and_fine_pixels(detector):
         detector.heights(frame(drawn(64, 64), gsd_m=MAX_GSD_M + 0.01))
 
 
-def test_a_picture_larger_than_a_square_has_its_borders_from_the_squares_there(detector):
-    large = drawn(SIDE, SIDE + 120)
-    whole = detector.look(large)
-    first, second = detector.look(large[:, :SIDE]), detector.look(large[:, -SIDE:])
-    np.testing.assert_allclose(whole.metres[:, :BORDER], first.metres[:, :BORDER], rtol=1e-5)
-    np.testing.assert_allclose(whole.metres[:, -BORDER:], second.metres[:, -BORDER:], rtol=1e-5)
+def test_windows_of_a_map_say_together_what_one_look_at_the_whole_says(detector):
+    height, width, window = 200, 416, OVERLAP_CELLS + PITCH_CELLS
+    whole = detector.look(drawn(height, width)).metres
+    assert PITCH_CELLS % (SIDE - OVERLAP_CELLS) == 0
+    total, weights = np.zeros((2, height, width))
+    for left in range(0, width - OVERLAP_CELLS, PITCH_CELLS):
+        part = drawn(height, width)[:, left : left + window]
+        before, after = left > 0, left + window < width
+        weight = ramp(window, before, after)[: part.shape[1]]
+        total[:, left : left + window] += detector.look(part).metres * weight
+        weights[:, left : left + window] += weight
+    np.testing.assert_allclose(total / weights, whole, rtol=1e-4)
+    alone = detector.look(drawn(height, width)[:, OVERLAP_CELLS:]).metres  # a window elsewhere
+    assert np.abs(alone - whole[:, OVERLAP_CELLS:]).max() > 1e-3
+
+
+def test_the_network_that_ships_looks_at_squares_that_windows_hold_whole():
+    side = read_card("vegetation").architecture.input_px
+    assert PITCH_CELLS % (side - OVERLAP_CELLS) == 0
+    assert side <= OVERLAP_CELLS + PITCH_CELLS
 
 
 def test_probabilities_add_up_and_the_same_picture_is_told_the_same(detector):
