@@ -141,7 +141,9 @@ def main() -> None:
     weights = Path(sys.argv[3]) if len(sys.argv) > 3 else SHIPPED
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    recipe = replace(RECIPE, epochs=epochs, train_px=SIDE_PX, backbone_rate=1.0, bf16=False)
+    recipe = replace(
+        RECIPE, epochs=epochs, train_px=SIDE_PX, backbone_rate=1.0, frozen_stages=0, bf16=False
+    )
     task = Peer(recipe, DATA, folder)
     peer = train(task, recipe, folder, progress=print)
     assert isinstance(peer, Ssdlite)

@@ -4,6 +4,10 @@
 `services.purposes.occupancy.taken`: by both, on days of the training split from which the look's
 network learned nothing and on drawn streets, both weighing the same; by boxes alone, on the drawn,
 as if no car park had ever been seen.
+
+`python -m benchmarks.stalls FOLDER STALLS` takes people and vehicles from other weights, and looks
+from STALLS, of which `vigie train stalls --without lot_a` makes such as never saw the car park:
+then all of its days are new, and what `services.lot` gains on a new one can be read.
 """
 
 import sys
@@ -18,11 +22,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmarks.pictures import DATA
+from models.card import SHIPPED
 from models.detectors.occupancy import OccupancyDetector
 from models.frame import Frame, decode
 from models.redaction import Redactor
+from services.lot import shift
 from services.opening import open_redactor
-from services.purposes.occupancy import evidence, odds, taken
+from services.purposes.occupancy import evidence, odds, taken, terms
 from services.settings import Settings
 from training.evaluate import calibration, calibration_error, of_both
 from training.occupancy import GROUND_VEHICLES
@@ -98,31 +104,61 @@ def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
         print(f"    said {mean:.3f}, taken {share:.3f} of {count}")
 
 
+def told(
+    said: Sequence[Said], looks: NDArray[np.float64], boxes: NDArray[np.float64], *, own: bool
+) -> NDArray[np.float64]:
+    """Probabilities from log odds by looks and by boxes, each picture in its own light or not."""
+    pictures = np.array([s.picture for s in said])
+    clear = np.array([not s.hidden for s in said])
+    moved = np.zeros(len(said))
+    for picture in np.unique(pictures) if own else ():
+        mine = pictures == picture
+        moved[mine] = shift(looks[mine & clear], boxes[mine & clear])
+    return np.asarray(1 / (1 + np.exp(-looks - boxes - moved)))
+
+
+def unseen(said: dict[str, list[Said]], weights: tuple[float, ...]) -> None:
+    """All days of a car park that nobody saw, by weights that were fitted elsewhere."""
+    constant, by_look, by_box = weights
+    for split, stalls in said.items():
+        looks = constant + by_look * np.array([odds(s.look) for s in stalls])
+        boxes = by_box * np.array([s.box for s in stalls])
+        report(f"fitted on drawn streets, {split}", stalls, told(stalls, looks, boxes, own=False))
+        report("    in its own light", stalls, told(stalls, looks, boxes, own=True))
+
+
 def main() -> None:
     if not (DATA / "parking").is_dir():
         print(f"skipped: no car park in {DATA}; name its folder by VIGIE_DATA")
         return
     settings = Settings()
-    folder = {"folder": Path(sys.argv[1])} if len(sys.argv) > 1 else {}
-    detect = OccupancyDetector(cache=settings.cache, precision=settings.precision, **folder)
+    folder, stalls = (*map(Path, sys.argv[1:]), SHIPPED, SHIPPED)[:2]
+    detect = OccupancyDetector(
+        folder=folder, stalls=stalls, cache=settings.cache, precision=settings.precision
+    )
     redact = open_redactor(settings)
     drawn: list[Said] = []
-    for pixels, stalls in draw_lots(STREETS, SEED):
-        drawn += said_of(Frame("drawn", pixels, "drawn", NOW, "object"), stalls, redact, detect)
-    spared = real("train", CALIBRATED_ON, redact, detect)
+    for pixels, places in draw_lots(STREETS, SEED):
+        drawn += said_of(Frame("drawn", pixels, "drawn", NOW, "object"), places, redact, detect)
     measured = real("val", ("",), redact, detect)
+    elsewhere = np.array([[odds(s.look), s.box] for s in drawn])
+    if stalls != SHIPPED:
+        alone = {"training days": real("train", ("",), redact, detect), "validation": measured}
+        unseen(alone, fit(elsewhere, truth_of(drawn), len(drawn)))
+        return
+    spared = real("train", CALIBRATED_ON, redact, detect)
     seen = [*spared, *drawn]
     both = np.array([[odds(s.look), s.box] for s in seen])
-    boxes = np.array([[s.box] for s in drawn])
-    constant, slope = fit(boxes, truth_of(drawn), len(drawn))
     joint = fit(both, truth_of(seen), len(spared), len(drawn))
+    constant, slope = fit(elsewhere[:, 1:], truth_of(drawn), len(drawn))
     print(f"fitted, both, on {len(spared)} real and {len(drawn)} drawn stalls: {joint}")
     print(f"fitted, boxes alone, on {len(drawn)} drawn stalls: {constant, slope}")
-    shipped = np.array([taken(s.look, s.box) or 0.0 for s in measured])
-    report("as shipped, validation", measured, shipped)
+    looks, boxes = np.array([terms(s.look, s.box) for s in measured]).T
+    report("as shipped, validation", measured, told(measured, looks, boxes, own=True))
+    report("not in its own light", measured, told(measured, looks, boxes, own=False))
     report("look alone", measured, np.array([s.look for s in measured]))
-    alone = 1 / (1 + np.exp(-constant - slope * np.array([s.box for s in measured])))
-    report("boxes alone, fitted on drawn streets", measured, alone)
+    by_boxes = 1 / (1 + np.exp(-constant - slope * np.array([s.box for s in measured])))
+    report("boxes alone, fitted on drawn streets", measured, by_boxes)
     print(f"hidden, so unknown: {sum(taken(s.look, s.box, s.hidden) is None for s in measured)}")
 
 

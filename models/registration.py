@@ -2,14 +2,14 @@
 
 Reference pictures of the view, by day and by night, are compared by what stays when the light
 changes: corners (ORB, Rublee et al., ICCV 2011) tell whether and how the view is there, histograms
-of gradients (HOG, Dalal and Triggs, CVPR 2005) what looks different in it.
+of gradients (HOG, Dalal and Triggs, CVPR 2005) and colours beside each other what looks different.
 """
 
 import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,9 +30,11 @@ _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _PATCH_PX, _CELL_PX, _TURNS = 96, 16, 9
 _AROUND = 0.25  # of an outline's sides, looked at around it
 _FAINT = 0.15  # of the mean contrast of a patch: weaker blocks hardly count
+_NOISE = 10.0  # of 0 to 255, added to levels: in the dark colours are noise
+_TINTED = 0.25  # of the logarithm of a colour channel over the mean of all: another colour
 _SETTINGS = (
     (_LONG_PX, _CORNERS, _RATIO, _MISS, _MIN_MATCHES, _MAX_SHIFT, _DARK_LEVEL),
-    (_PATCH_PX, _CELL_PX, _TURNS, _AROUND, _FAINT),
+    (_PATCH_PX, _CELL_PX, _TURNS, _AROUND, _FAINT, _NOISE, _TINTED),
 )
 MODEL = f"registration@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
 """name@digest of all that decides what is seen, but for the references."""
@@ -54,6 +56,35 @@ class Sight:
     matches: int
 
 
+class Change(NamedTuple):
+    """How much a place differs from the most similar reference: 0 the same, 1 nothing alike.
+
+    Attributes:
+        edges: of the place and what lies around it.
+        colour: share of its upper half, and just above, in another colour than light explains: what
+            lies on it, or an opened lid. None where covers hide most of that.
+    """
+
+    edges: float
+    colour: float | None
+
+
+class _Look(NamedTuple):
+    """What a place looks like: in and around an outline, as a square of `_PATCH_PX`.
+
+    Attributes:
+        blocks: (N, 4 × _TURNS) histograms of gradients of blocks of 2×2 cells, row by row.
+        weights: (N,) how much there is in each, 1 in the mean.
+        tint: (_PATCH_PX, _PATCH_PX, 3) logarithms of the colours, each px with mean zero.
+        free: bool (_PATCH_PX, _PATCH_PX), what no cover hides.
+    """
+
+    blocks: Floats
+    weights: Floats
+    tint: Floats
+    free: NDArray[np.bool_]
+
+
 class KnownView:
     """Reference pictures of one fixed camera."""
 
@@ -67,7 +98,7 @@ class KnownView:
         self._size_wh = size_wh
         self._references = [np.asarray(cv2.resize(r, size_wh), np.uint8) for r in references]
         self._corners = [_corners(r, ()) for r in self._references]
-        self._expected: dict[bytes, list[tuple[Floats, Floats]]] = {}
+        self._expected: dict[bytes, list[_Look]] = {}
 
     @property
     def references(self) -> Sequence[Pixels]:
@@ -90,23 +121,33 @@ class KnownView:
             return Sight("lost", None, matches)
         return Sight("seen", affine, matches)
 
-    def change(self, pixels: Pixels, sight: Sight, outline: NDArray[np.float32]) -> float:
-        """How much a place differs from the most similar reference: 0 the same, 1 nothing alike.
+    def change(
+        self,
+        pixels: Pixels,
+        sight: Sight,
+        outline: NDArray[np.float32],
+        covers: Sequence[Region] = (),
+    ) -> Change:
+        """How much a place has changed.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
             sight: what `find` said of them; seen.
             outline: float32 (N, 2) px of the references, in the camera's own size.
+            covers: of redaction in these pixels, whose colours are no change.
         """
         assert sight.affine is not None
         scale = pixels.shape[1] / self._size_wh[0], pixels.shape[0] / self._size_wh[1]
         here = np.diag(scale) @ sight.affine
-        current = _described(pixels, outline, here)
+        current = _described(pixels, outline, here, covers)
         place = outline.tobytes()
         if place not in self._expected:  # a camera's few assets, the same in every picture
             still = np.eye(2, 3)
             self._expected[place] = [_described(r, outline, still) for r in self._references]
-        return min(_unlike(expected, current) for expected in self._expected[place])
+        unlike = [_unlike(expected, current) for expected in self._expected[place]]
+        edges, colours = zip(*unlike, strict=True)
+        known = [colour for colour in colours if colour is not None]
+        return Change(min(edges), min(known, default=None))
 
 
 def _corners(pixels: Pixels, covers: Sequence[Floats]) -> tuple[NDArray[np.float32], Pixels]:
@@ -154,9 +195,11 @@ def _farthest(affine: Floats, width: int, height: int) -> float:
 
 
 def _described(
-    pixels: Pixels, outline: NDArray[np.float32], to_pixels: Floats
-) -> tuple[Floats, Floats]:
-    """Histograms of gradients of the blocks of 2×2 cells in and around an outline, and weights."""
+    pixels: Pixels,
+    outline: NDArray[np.float32],
+    to_pixels: Floats,
+    covers: Sequence[Region] = (),
+) -> _Look:
     low, high = outline.min(0).astype(np.float64), outline.max(0).astype(np.float64)
     grown = (high - low) * _AROUND
     low, size = low - grown, np.maximum(high - low + 2 * grown, 1)
@@ -164,17 +207,24 @@ def _described(
     to_outline = np.array([[size[0] / _PATCH_PX, 0, low[0]], [0, size[1] / _PATCH_PX, low[1]]])
     linear = to_pixels[:, :2] @ to_outline[:, :2]
     shift = to_pixels[:, :2] @ to_outline[:, 2] + to_pixels[:, 2]
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     shrink = float(np.sqrt(abs(np.linalg.det(linear))))
     if shrink > 1:  # warping alone would give aliases
-        grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
-    patch = cv2.warpAffine(
-        grey,
-        np.concatenate([linear, shift[:, None]], 1),
-        (_PATCH_PX, _PATCH_PX),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.5 * shrink), np.uint8)
+    free = np.full(pixels.shape[:2], 255, np.uint8)
+    for x1, y1, x2, y2 in (region.box for region in covers):
+        free[max(y1, 0) : y2, max(x1, 0) : x2] = 0
+    square, seen = (
+        cv2.warpAffine(
+            plane,
+            np.concatenate([linear, shift[:, None]], 1),
+            (_PATCH_PX, _PATCH_PX),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for plane in (pixels, free)
     )
+    logs = np.log(cv2.GaussianBlur(square, (0, 0), 1.0) + _NOISE)
+    patch = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     dx, dy = (cv2.Sobel(patch, cv2.CV_64F, *order) for order in ((1, 0), (0, 1)))
     strength = np.hypot(dx, dy)
     # Unsigned: a shadow's edge that turns over at noon stays the same.
@@ -192,14 +242,27 @@ def _described(
     corners = cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]
     blocks = np.asarray(np.concatenate(corners, 2), np.float64).reshape(-1, 4 * _TURNS)
     weights = blocks.sum(1)
-    return blocks, weights / max(float(weights.mean()), 1e-9)
+    tint = logs - logs.mean(2, keepdims=True)
+    known = cv2.erode(seen, np.ones((5, 5), np.uint8)) == 255  # beside a cover JPEG blends colours
+    return _Look(blocks, weights / max(float(weights.mean()), 1e-9), tint, known)
 
 
-def _unlike(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> float:
-    weights = np.maximum(one[1], other[1])
+def _unlike(one: _Look, other: _Look) -> Change:
+    # A shadow darkens, and hardly tints; a lamp tints the whole place.
+    outside = round(_PATCH_PX * _AROUND / (1 + 2 * _AROUND))
+    place = np.s_[outside:-outside, outside:-outside]
+    top = np.s_[outside // 2 : _PATCH_PX // 2, outside:-outside]
+    free = one.free & other.free
+    tinted = one.tint - other.tint
+    if free[place].any():
+        tinted -= np.median(tinted[place][free[place]], 0)
+    changed = np.abs(tinted).max(2) > _TINTED
+    colour = float(changed[top][free[top]].mean()) if free[top].mean() > 0.5 else None
+    weights = np.maximum(one.weights, other.weights)
     weights = np.where(weights < _FAINT, 0, weights)
     if not weights.any():
-        return 0.0
-    alike = (one[0] * other[0]).sum(1)
-    lengths = np.linalg.norm(one[0], axis=1) * np.linalg.norm(other[0], axis=1)
-    return float(((1 - alike / np.maximum(lengths, 1e-9)) * weights).sum() / weights.sum())
+        return Change(0.0, colour)
+    alike = (one.blocks * other.blocks).sum(1)
+    lengths = np.linalg.norm(one.blocks, axis=1) * np.linalg.norm(other.blocks, axis=1)
+    unlike = 1 - alike / np.maximum(lengths, 1e-9)
+    return Change(float((unlike * weights).sum() / weights.sum()), colour)

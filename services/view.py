@@ -15,7 +15,7 @@ from models.detectors import Detector
 from models.frame import Position
 from models.ground import Ground
 from models.redaction import RedactedFrame
-from models.registration import KnownView, Sight
+from models.registration import Change, KnownView, Sight
 from services.events import Observation
 from services.judgement import LOST_VIEW, Limits
 from services.observing import Observing, Origin
@@ -111,13 +111,13 @@ class View(Observing):
         here = self.camera.scaled(drawn.tolist(), self.frame.pixels.shape[:2])
         return np.array(here, np.float32)
 
-    def change(self, asset: Asset) -> float | None:
-        """How much an asset's place differs from the references, in [0, 1]; None without them."""
+    def change(self, asset: Asset) -> Change | None:
+        """How much an asset's place differs from the references; None without them."""
         if self.known is None or self.sight is None or self.sight.affine is None:
             return None
         assert self.camera is not None
         drawn = np.array(asset.views[self.camera.id], np.float32)
-        return self.known.change(self.frame.pixels, self.sight, drawn)
+        return self.known.change(self.frame.pixels, self.sight, drawn, self.frame.regions)
 
     def place(self, box: NDArray[np.float32]) -> tuple[str, Position | None]:
         """Where something that nobody registered stands: the URN of its place, and its position.

@@ -34,6 +34,7 @@ from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from services import judgement as judge
 from services.events import Observation
+from services.lot import shift
 from services.sites import Asset
 from services.view import View
 from services.visibility import blank, dark
@@ -155,9 +156,14 @@ def _stalls(
         looks = np.full(len(stalls), 0.5, np.float32)
     else:
         looks = cast(OccupancyDetector, view.detectors["occupancy"]).taken(view.frame, outlines)
-    for (asset, outline), look in zip(stalls, looks.tolist(), strict=True):
-        reason = nothing or dark(view.frame.pixels, outline)
-        value = None if reason else taken(look, *evidence(outline, vehicles))
+    reasons = [nothing or dark(view.frame.pixels, outline) for outline in outlines]
+    seen = [evidence(outline, vehicles) for outline in outlines]
+    rows = list(zip(looks.tolist(), seen, reasons, strict=True))
+    clear = [terms(look, box) for look, (box, hidden), reason in rows if not (hidden or reason)]
+    # From above it stays: there the detector misses too many vehicles to teach anything.
+    moved = shift(*np.array(clear).reshape(-1, 2).T) if view.camera else 0.0
+    for (asset, outline), (look, boxes, reason) in zip(stalls, rows, strict=True):
+        value = None if reason else taken(look, *boxes, moved)
         told = partial(view.observe, asset.id, "occupancy.taken", outline, "occupancy")
         if value is None:
             yield told(reason=reason or "occluded")
@@ -232,16 +238,22 @@ def odds(look: float) -> float:
     return math.log(max(look, 1e-4) / max(1 - look, 1e-4))
 
 
-def taken(look: float, evidence: float, hidden: bool = False) -> float | None:
+def terms(look: float, evidence: float) -> tuple[float, float]:
+    """Log odds that a stall is taken, by its look, and what boxes on it add to them."""
+    constant, by_look, by_box = _TAKEN
+    return constant + by_look * odds(look), by_box * evidence
+
+
+def taken(look: float, evidence: float, hidden: bool = False, moved: float = 0.0) -> float | None:
     """Probability that a vehicle stands in a stall; None where what stands before it hides it.
 
     Args:
         look: probability by the look of the stall alone.
         evidence: of boxes on it.
         hidden: something stands before it.
+        moved: what its picture adds to the log odds, see `services.lot`.
     """
-    constant, by_look, by_box = _TAKEN
-    probability = 1 / (1 + math.exp(-constant - by_look * odds(look) - by_box * evidence))
+    probability = 1 / (1 + math.exp(-sum(terms(look, evidence)) - moved))
     return None if hidden and evidence < _SEEN else probability
 
 

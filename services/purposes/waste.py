@@ -8,7 +8,7 @@ Quantities, all probabilities (unit "1"):
   container, and one that looks like nothing on them is occluded. Its detail holds the probability
   of each state where the container is seen (those that need attention add up to the value), the
   expected `severity` (0 clean, 1 a little litter, 2 waste beside it, 3 overflow), score, count and
-  area (in containers) of the waste beside it, and the change.
+  area (in containers) of the waste beside it, and how much its place and its colours changed.
 - `waste.container` of a container that matches no registered one, reported once a place.
 - `waste.dump` of waste beside no container, in pictures from straight above.
 - `waste.dirty` of the whole view, but not from above: that waste lies about anywhere in it.
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.detections import Detections
 from models.detectors.waste import MAX_GSD_M
+from models.registration import Change
 from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
@@ -37,9 +38,11 @@ _SAME_PLACE_M = 3.0  # from a registered position to the middle of a container s
 _SEVERITY = {"clean": 0, "minor_litter": 1, "side_waste": 2, "overflow": 3}
 _CALM = ("clean", "minor_litter")
 _HIDDEN = 0.15  # change from which something else may stand where no container is detected
-# Probability of an overflow by change alone: constant and slope of a logistic regression on drawn
-# days (benchmarks/drawn_waste.py).
-_BY_CHANGE = (-2.1, 9.9)
+# Logistic regressions on drawn days (benchmarks/drawn_waste.py): constant, slope on the log odds by
+# the detector, slope on the root of the change of colour; and constant and slope on that alone.
+_TOGETHER = (-1.94, 1.68, 26.4)
+_BY_CHANGE = (-3.34, 37.4)
+_SUREST = 0.99  # that the detector's answer counts for, either way
 
 
 class Limits(BaseModel):
@@ -89,8 +92,8 @@ def measure(view: View) -> list[Observation]:
         index = matched.get(number)
         change = view.change(asset)
         reason = unseen or dark(view.frame.pixels, outline)
-        if reason is None and index is None and (change is None or change > _HIDDEN):
-            reason = "not_seen" if change is None else "occluded"
+        if reason is None and index is None:
+            reason = _unfound(change)
         if reason:
             observations.append(
                 view.observe(asset.id, "waste.overflow", outline, "waste", reason=reason)
@@ -123,6 +126,13 @@ def _dirty(view: View, probability: float, unseen: str | None) -> Observation:
     )
 
 
+def _unfound(change: Change | None) -> str | None:
+    """Why nothing is known of a container that is not detected; None where its place tells."""
+    if change is None:
+        return "not_seen"
+    return "occluded" if change.colour is None or change.edges > _HIDDEN else None
+
+
 def _overflow(
     view: View,
     asset: Asset,
@@ -130,7 +140,7 @@ def _overflow(
     containers: Detections,
     index: int | None,
     waste: Detections,
-    change: float | None,
+    change: Change | None,
 ) -> Observation:
     states: dict[str, float] = {}
     box = np.concatenate([outline.min(0), outline.max(0)])
@@ -139,11 +149,13 @@ def _overflow(
         states = dict(zip(containers.state_names, containers.states[index].tolist(), strict=True))
     detail = _waste_beside(box, waste)
     calm = sum(states.get(name, 0.0) for name in _CALM) if states else None
-    probability = need(calm, detail["waste_beside"], change)
+    probability = need(calm, detail["waste_beside"], None if change is None else change.colour)
     if calm is not None:
         detail |= _told(states, calm, probability)
     if change is not None:
-        detail["change"] = change
+        detail["change"] = change.edges
+        if change.colour is not None:
+            detail["colour_change"] = change.colour
     return view.observe(
         asset.id,
         "waste.overflow",
@@ -166,16 +178,29 @@ def need(clean: float | None, waste_beside: float, change: float | None = None) 
     """Probability that a container needs attention.
 
     Its own look and waste found beside it: either is enough (noisy-or), for a full container may
-    have nothing beside it, and a bag beside it does not change its look. Where the detector misses
-    the container (`clean` is None), the change of its place against the references stands for its
-    look. Where it sees it, change adds nothing: on drawn days its weight beside the detector's
-    answer came out as zero.
+    have nothing beside it, and a bag beside it does not change its look. A fixed camera also knows
+    what the place should look like: another colour on top of it speaks for waste, none against it.
+    Where the detector misses the container (`clean` is None), that stands for its look.
+
+    Args:
+        clean: probability that it is by the look of the container.
+        waste_beside: score of the best waste found beside it.
+        change: `Change.colour` of its place; None without references.
     """
     if clean is None:
         assert change is not None
         constant, slope = _BY_CHANGE
-        clean = 1 / (1 + math.exp(constant + slope * change))
-    return 1 - clean * (1 - waste_beside)
+        return 1 - _share(-constant - slope * math.sqrt(change)) * (1 - waste_beside)
+    needs = 1 - clean * (1 - waste_beside)
+    if change is None:
+        return needs
+    constant, by_look, by_change = _TOGETHER
+    sure = min(max(needs, 1 - _SUREST), _SUREST)
+    return _share(constant + by_look * math.log(sure / (1 - sure)) + by_change * math.sqrt(change))
+
+
+def _share(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
 
 
 def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:

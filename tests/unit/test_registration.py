@@ -36,7 +36,7 @@ def test_a_nudged_camera_gets_its_outlines_moved(known, scale, degrees, x, y):
     assert sight.state == "seen"
     corners = np.array([[0, 0, 1], [639, 0, 1], [0, 479, 1], [639, 479, 1]], float)
     assert np.abs(corners @ sight.affine.T - corners @ affine.T).max() < 2.5
-    assert known.change(pixels, sight, PLACE) < 0.1
+    assert known.change(pixels, sight, PLACE).edges < 0.1
 
 
 @pytest.mark.parametrize("gain", [0.3, 0.6, 1.4])
@@ -44,14 +44,14 @@ def test_light_is_no_change(known, gain):
     pixels = np.clip(street() * gain, 0, 255).astype(np.uint8)
     sight = known.find(pixels)
     assert sight.state == "seen"
-    assert known.change(pixels, sight, PLACE) < 0.1
+    assert known.change(pixels, sight, PLACE).edges < 0.1
 
 
 def test_pictures_of_another_size_are_the_same_view(known):
     large = cv2.resize(street(), (1280, 960), interpolation=cv2.INTER_CUBIC)
     sight = known.find(large)
     assert np.abs(sight.affine - np.eye(2, 3)).max() < 1.5
-    assert known.change(large, sight, PLACE) < 0.1
+    assert known.change(large, sight, PLACE).edges < 0.1
 
 
 def test_what_stands_there_instead_is_a_change_and_the_nearest_reference_counts(known):
@@ -60,9 +60,32 @@ def test_what_stands_there_instead_is_a_change_and_the_nearest_reference_counts(
     sight = known.find(pixels)
     assert sight.state == "seen"
     changed = known.change(pixels, sight, PLACE)
-    assert changed > 0.2
+    assert changed.edges > 0.2
     both = KnownView([street(), pixels], SIZE_WH)
-    assert both.change(pixels, both.find(pixels), PLACE) < 0.01 < changed
+    assert max(both.change(pixels, both.find(pixels), PLACE)) < 0.01
+
+
+def on_top(level):
+    """The street with something on top of the place, which a function of its colours gives."""
+    pixels = street().astype(float)
+    (left, top), (_, bottom) = PLACE.min(0).astype(int), PLACE.max(0).astype(int)
+    part = np.s_[top : top + (bottom - top) // 4, left : left + 16]
+    pixels[part] = level(pixels[part])
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def test_another_colour_on_top_is_a_change_and_a_shadow_or_a_lamp_is_none(known):
+    def change(pixels):
+        return known.change(pixels, known.find(pixels), PLACE).colour
+
+    assert change(on_top(lambda _: (30, 110, 200))) > 0.05
+    pixels, (left, top) = on_top(lambda _: (30, 110, 200)), PLACE.min(0).astype(int).tolist()
+    cover = Region((left - 8, top - 8, left + 24, top + 60), "plate", 0.9)
+    assert known.change(pixels, known.find(pixels), PLACE, [cover]).colour == 0
+    wide = Region((left - 20, top - 20, left + 300, top + 60), "plate", 0.9)
+    assert known.change(pixels, known.find(pixels), PLACE, [wide]).colour is None
+    assert change(on_top(lambda level: 0.4 * level)) < 0.01  # in the shade of something
+    assert change(np.clip(street() * [1.2, 0.9, 0.5], 0, 255).astype(np.uint8)) < 0.01
 
 
 def test_a_camera_that_was_turned_away_or_covered_lost_its_view(known):

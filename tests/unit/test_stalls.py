@@ -147,7 +147,7 @@ def test_a_look_is_scored_by_picture_on_what_redaction_leaves(tmp_path):
         mean = rectified(pixels, outlines[0]).mean()
         return np.array([0.9 if mean > 100 or len(asked) == 2 else 0.1], np.float32)
 
-    table = figures(tmp_path, "val", look, Redactor([Nobody()]))
+    table = figures(tmp_path, "val", look, Redactor([Nobody()], cover=["face"]))
     row = table["stalls, look alone"]
     value, low, high, count = row["balanced accuracy"]
     assert (value, count) == (pytest.approx(7 / 8), 8)

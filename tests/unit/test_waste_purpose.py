@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from models.detections import Detections
 from models.frame import Frame
 from models.redaction import redact
-from models.registration import Sight
+from models.registration import Change, Sight
 from services.places import around
 from services.purposes import waste
 from services.sites import parse_site
@@ -202,8 +202,8 @@ class Unchanging:
     def __init__(self, change):
         self.by = change
 
-    def change(self, pixels, sight, outline):
-        return self.by
+    def change(self, pixels, sight, outline, covers):
+        return Change(self.by, self.by)
 
 
 def known(seen, change, state="seen", shift=(0, 0)):
@@ -233,10 +233,10 @@ def test_outlines_move_with_the_view():
 def test_a_place_as_it_should_be_is_clean_and_another_thing_there_hides_it():
     same, hidden = (
         by_quantity(waste.measure(known(view(), change)))["waste.overflow"][0]
-        for change in (0.02, 0.6)
+        for change in (0.002, 0.6)
     )
     assert same.value < 0.2
-    assert same.detail["change"] == pytest.approx(0.02)
+    assert same.detail["change"] == same.detail["colour_change"] == pytest.approx(0.002)
     assert (hidden.value, hidden.reason) == (None, "occluded")
 
 
@@ -256,6 +256,19 @@ def test_what_speaks_for_waste_never_speaks_against_it(clean, beside, change, mo
         assert waste.need(min(clean, more), beside, change) >= value - 1e-12
     if change is not None:
         assert waste.need(clean, beside, max(change, more)) >= value - 1e-12
+
+
+def test_what_the_detector_takes_for_clean_is_not_where_its_colours_changed():
+    def told(change):
+        seen = known(view([AT_HOME], [0], [CLEAN]), change)
+        (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+        bad = one.detail["side_waste"] + one.detail["overflow"]
+        assert bad == pytest.approx(one.value, abs=2e-4)
+        return one.value
+
+    without = by_quantity(waste.measure(view([AT_HOME], [0], [CLEAN])))["waste.overflow"][0].value
+    assert told(0.0) < without < told(0.06) < told(0.2)
+    assert told(0.2) > 0.9
 
 
 def test_an_outline_that_reaches_over_the_border_is_no_dark_one():
