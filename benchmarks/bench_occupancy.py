@@ -2,7 +2,8 @@
 
 SSDLite-320 MobileNetV3 looks once at 320×320 px (arXiv 1801.04381, 1905.02244); ours looks at the
 picture reduced to 416×416 px, also mirrored, and at all of it as it is: small things count. Only
-the time is compared: no weights of the peer for these classes are to be had, so its own are random.
+the time is compared: no weights of the peer for these classes are to be had, so its own are random;
+`benchmarks.ssdlite` trains it.
 """
 
 import tempfile
