@@ -92,7 +92,7 @@ def fit(days: list[Hour]) -> None:
         (
             one.alone[asset].value,
             np.sqrt(told.detail["colour_change"]),
-            truth in ("overflow", "side_waste"),
+            truth in NEEDY,
         )
         for one in days
         for asset, told in one.observed.items()

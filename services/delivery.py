@@ -197,13 +197,15 @@ def redeliver(outbox: Outbox, url: str, settings: Settings) -> Delivered:
         letters = outbox.dead(wanted.name)
         refused = {letter.position for letter in letters}
         for letter in letters:
-            since = [
-                event
-                for at, event in outbox.events(letter.position, subject=letter.event.subject)
-                if at <= upto and at not in refused and wanted.wants(event)
-            ]
+            told = [letter.event]
+            if isinstance(sink, Remembering):
+                told += [
+                    event
+                    for at, event in outbox.events(letter.position, subject=letter.event.subject)
+                    if at <= upto and at not in refused and wanted.wants(event)
+                ]
             try:
-                sink.send([letter.event, *(since if isinstance(sink, Remembering) else ())])
+                sink.send(told)
             except EventRefused as error:
                 if error.event == letter.event.id:
                     done.refused += 1

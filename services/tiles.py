@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -166,8 +166,9 @@ def split(
     if small and not mapped:
         return [item]
     windows = raster.windows()
+    listed = np.array(windows)
     own = {
-        _window_around(rings_from_above(asset, raster.grid, GRID_M)[0], windows)
+        _window_around(rings_from_above(asset, raster.grid, GRID_M)[0], listed)
         for asset in site.assets
         if asset.purpose in purposes and not surveying([purposes[asset.purpose]])
     }
@@ -176,26 +177,22 @@ def split(
     return [*parts, item] if mapped else parts
 
 
-def _window_around(outline: NDArray[np.float64], windows: Sequence[Window]) -> Window | None:
+def _window_around(outline: NDArray[np.float64], windows: NDArray[np.int_]) -> Window | None:
     """The window that an asset's outline (N, 2), in cells, needs for itself.
 
-    None where one of a raster's `windows` holds it, where it reaches beyond all of them, or where
-    it is larger than any of them.
+    None where one of a raster's `windows` (M, 4) holds it, where it reaches beyond all of them, or
+    where it is larger than any of them.
     """
     low, high = outline.min(0) - RIM_M / GRID_M, outline.max(0) + RIM_M / GRID_M
-    corners = np.array([(one.column, one.row) for one in windows])
-    sizes = np.array([(one.width, one.height) for one in windows])
+    corners, sizes = windows[:, :2], windows[:, 2:]
     ends = (corners + sizes).max(0)
-    held = (low >= corners).all(1) & (high <= corners + sizes).all(1)
-    left, top = (int(at // STEP_CELLS) * STEP_CELLS for at in low)
-    right, bottom = (
-        min(math.ceil(at / STEP_CELLS) * STEP_CELLS, int(end))
-        for at, end in zip(high, ends, strict=True)
-    )
-    width, height = right - left, bottom - top
-    if held.any() or min(left, top) < 0 or (high > ends).any() or max(width, height) > sizes.max():
+    if ((low >= corners) & (high <= corners + sizes)).all(1).any():
         return None
-    return Window(left, top, width, height)
+    first = np.floor(low / STEP_CELLS).astype(int) * STEP_CELLS
+    size = np.minimum(np.ceil(high / STEP_CELLS).astype(int) * STEP_CELLS, ends) - first
+    if (first < 0).any() or (high > ends).any() or size.max() > sizes.max():
+        return None
+    return Window(*first.tolist(), *size.tolist())
 
 
 @lru_cache(maxsize=1)
