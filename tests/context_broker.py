@@ -5,6 +5,8 @@ null and an attribute without a type are refused.
 """
 
 import json
+import select
+import socket
 import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +36,7 @@ class ContextBroker:
     def __init__(self):
         self.entities, self.plan, self.requests = {}, deque(), []
         self.verdict, self.mercy = lambda entity: None, True
-        self.closing = threading.Event()
+        self.closing, self.turn = threading.Event(), threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.broker = self
@@ -126,17 +128,26 @@ class _Handler(BaseHTTPRequestHandler):
         elif not entities:
             self._answer(400, problem(400, "Empty batch"))
         else:
-            verdict = broker.verdict
-            if fault == "partly":  # every other entity meets a broker that is too busy for it
-                busy = {entity["id"] for entity in entities[::2]}
-                trouble = problem(503, "Too busy", "InternalError")
-                broker.verdict = lambda e: trouble if e["id"] in busy else verdict(e)
-            answer = broker.upsert(entities, update=update)
-            broker.verdict = verdict
+            with broker.turn:
+                if self._abandoned():  # carried out now, it would overwrite what was sent since
+                    self.close_connection = True
+                    return
+                verdict = broker.verdict
+                if fault == "partly":  # every other entity meets a broker that is too busy for it
+                    busy = {entity["id"] for entity in entities[::2]}
+                    trouble = problem(503, "Too busy", "InternalError")
+                    broker.verdict = lambda e: trouble if e["id"] in busy else verdict(e)
+                answer = broker.upsert(entities, update=update)
+                broker.verdict = verdict
             if fault == "lost answer":
                 self.close_connection = True
             else:
                 self._answer(*answer)
+
+    def _abandoned(self):
+        """Whether the sender waited too long and hung up, as it does on a busy machine."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _answer(self, status, body=None, headers=()):
         data = b"" if body is None else json.dumps(body).encode()
