@@ -1,9 +1,19 @@
 """What a published JPEG may hold: one baseline picture and nothing else."""
 
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
 from models.errors import BadImage, RedactionFailed
 from models.jpeg import EOI, SOS, jpeg_segments
 
+QUALITY = 90  # of 100
 _JFIF, _SOF0, _DHT, _DQT = 0xE0, 0xC0, 0xC4, 0xDB
+
+
+def encode_bare(pixels: NDArray[np.uint8]) -> bytes:
+    """A JPEG of uint8 (H, W, 3) RGB, its colours at half the size, in blocks of 16 px."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), QUALITY, "RGB", "420"))
 
 
 def verify_bare(encoded: bytes) -> None:

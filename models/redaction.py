@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.bare import verify_bare
+from models.bare import QUALITY, encode_bare, verify_bare
 from models.cover import PAINT, cover
 from models.errors import BadConfiguration, RedactionFailed
 from models.frame import Frame, Position, TimeSource
@@ -106,7 +106,6 @@ def redact(
     redactor: str,
     style: Style = "mosaic",
     zones: Sequence[Polygon] = (),
-    quality: int = 90,
     noise_key: bytes | None = None,
     original: bytes | None = None,
 ) -> RedactedFrame:
@@ -123,28 +122,27 @@ def redact(
         redactor: name@digest of what found them.
         style: how regions are covered.
         zones: polygons in px of the oriented picture, grown by 8 px and to the 16 px grid.
-        quality: of the JPEG, 1 to 100.
         noise_key: secret that the noise hangs on: the same picture, regions and key give the same
             bytes. One of this process when None.
         original: the file that `frame` was decoded from. Where it is a JPEG whose blocks can be
-            kept, those that no cover touches stay bit-identical, and `quality` is the original's.
+            kept, those that no cover touches stay bit-identical.
 
     Raises:
         RedactionFailed: bad_region, bad_zone, unknown_style, unclean_output.
     """
     plan = plan_of(frame.pixels.shape[:2], found, zones, style)
-    return _redacted(frame, plan, redactor, quality, noise_key, original)
+    return _redacted(frame, plan, redactor, noise_key, original)
 
 
 class Redactor:
     """Locate, cover, prove: from a `Frame` to a `RedactedFrame`, or an error; nothing in between.
 
-    Proof: the locators look again, around all new covers, at the picture decoded from what would be
-    published. Whatever they find that does not lie wholly in covers that do not depend on the
-    original (mosaic, solid, zones; never a blur) is covered again from the original, with its
-    margin and together with every region it touches, in solid grey, up to eight times. What they
-    still find then fails the frame where less than 0.8 of its area lies in such covers. What lies
-    inside those is a cover mistaken for a face: it holds nothing that could be seen.
+    Proof: the locators look again at the whole picture decoded from what would be published.
+    Whatever they find that does not lie wholly in covers that do not depend on the original
+    (mosaic, solid, zones; never a blur) is covered again from the original, with its margin and
+    together with every region it touches, in solid grey, up to eight times. What they still find
+    then fails the frame where less than 0.8 of its area lies in such covers. What lies inside
+    those is a cover mistaken for a face: it holds nothing that could be seen.
 
     Attributes:
         thresholds: label → lowest score in [0, 1] from which it is covered, for all that are.
@@ -200,7 +198,7 @@ class Redactor:
     def model(self) -> str:
         """name@digest: changes with all that decides what is covered and how, but for the key."""
         models = [locate.model for locate in self._locators]
-        proof = (_PROOF_ROUNDS, _MIN_SHARE)
+        proof = (_PROOF_ROUNDS, _MIN_SHARE, QUALITY)
         settings = repr((models, self._style, self._cover, self._lossless, GEOMETRY, PAINT, proof))
         digest = hashlib.sha256(settings.encode()).hexdigest()
         names = "+".join(model.split("@")[0] for model in models)
@@ -226,28 +224,35 @@ class Redactor:
     def _proven(
         self, frame: Frame, zones: Sequence[Polygon], original: bytes | None
     ) -> RedactedFrame:
-        plan = plan_of(frame.pixels.shape[:2], self.find(frame.pixels), zones, self._style)
-        rounds, covered = 0, plan.regions
-        while True:
-            made = _redacted(frame, plan, self.model, 90, self._noise_key, original)
-            if not plan.regions and not made.lossless:
+        # What it would be published as: away from covers, coding again then changes nothing.
+        seen = frame.pixels
+        if not original:
+            seen = simplejpeg.decode_jpeg(encode_bare(seen), "RGB")
+        plan, near = plan_of(seen.shape[:2], self.find(seen), zones, self._style), list[Box]()
+        for rounds in range(_PROOF_ROUNDS + 1):
+            made = _redacted(frame, plan, self.model, self._noise_key, original)
+            if not plan.regions and not original:
                 return made  # the picture is the one that was looked at
             published = simplejpeg.decode_jpeg(made.encoded, "RGB")
-            # Elsewhere nothing has changed since the last look. Where blocks of the original were
-            # kept that is not taken for granted: all of it is looked at.
-            areas = None if made.lossless else [region.box for region in covered]
-            found = self.find(published, areas)
-            visible = [region for region in found if plan.share(region, plan.opaque) < 1]
-            if not visible:
+            last = rounds == _PROOF_ROUNDS
+            # New covers first; then all, because covers change how their surroundings look.
+            visible = self._visible(published, plan, near) if near and not last else []
+            visible = visible or self._visible(published, plan, None)
+            if not visible or (
+                last and all(plan.share(region, plan.opaque) >= _MIN_SHARE for region in visible)
+            ):
                 return made
-            if rounds == _PROOF_ROUNDS:
-                break
             before = len(plan.regions)
-            plan, rounds = plan.widened(visible), rounds + 1
-            covered = plan.regions[before:]
-        if any(plan.share(region, plan.opaque) < _MIN_SHARE for region in visible):
-            raise RedactionFailed("still_visible", f"after {rounds} rounds")
-        return made
+            plan = plan.widened(visible)
+            near = [region.box for region in plan.regions[before:]]
+        raise RedactionFailed("still_visible", f"after {_PROOF_ROUNDS} rounds")
+
+    def _visible(
+        self, published: NDArray[np.uint8], plan: Plan, areas: Sequence[Box] | None
+    ) -> list[Region]:
+        """What is found outside what does not depend on the original."""
+        found = self.find(published, areas)
+        return [region for region in found if plan.share(region, plan.opaque) < 1]
 
     def find(self, pixels: NDArray[np.uint8], areas: Sequence[Box] | None = None) -> list[Region]:
         """What would be covered in uint8 (H, W, 3) pixels, in `areas` alone where they are given.
@@ -268,18 +273,13 @@ class Redactor:
 
 
 def _redacted(
-    frame: Frame,
-    plan: Plan,
-    redactor: str,
-    quality: int,
-    noise_key: bytes | None,
-    original: bytes | None,
+    frame: Frame, plan: Plan, redactor: str, noise_key: bytes | None, original: bytes | None
 ) -> RedactedFrame:
     key = _PROCESS_KEY if noise_key is None else noise_key
     pixels = cover(frame.pixels, plan, key)
     pixels.setflags(write=False)
     spliced = splice(original, frame.pixels, pixels, plan.covered) if original else None
-    encoded = spliced or simplejpeg.encode_jpeg(pixels, quality, "RGB", "420")
+    encoded = spliced or encode_bare(pixels)
     verify_bare(encoded)
     return RedactedFrame(
         key=frame.key,

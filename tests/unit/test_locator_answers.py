@@ -6,16 +6,37 @@ import pytest
 
 from models.errors import BadConfiguration, RedactionFailed
 from models.frame import Frame
-from models.redaction import LABELS, Redactor
+from models.redaction import LABELS, Redactor, Region
+
+PIXELS = np.full((136, 200, 3), 90, np.uint8)
+FRAME = Frame("inbox/a.jpg", PIXELS, "cam", datetime(2026, 3, 1, tzinfo=UTC), "object")
+
+
+def answers(*some):
+    return Mock(side_effect=some, model="odd@1", thresholds={"face": 0.5})
 
 
 @pytest.mark.parametrize("answer", ["", {}, (), None], ids=lambda a: type(a).__name__)
 def test_an_answer_that_is_no_list_fails_the_frame(answer):
-    pixels = np.full((32, 32, 3), 90, np.uint8)
-    frame = Frame("inbox/a.jpg", pixels, "cam", datetime(2026, 3, 1, tzinfo=UTC), "object")
-    locator = Mock(return_value=answer, model="odd@1", thresholds={"face": 0.5})
     with pytest.raises(RedactionFailed, match="bad_region"):
-        Redactor([locator], cover=["face"])(frame)
+        Redactor([answers(answer)], cover=["face"])(FRAME)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        (1, 2, 3, 4),
+        Region((10, 10, 30, 30), "Face", 0.9),  # left out, it would be published
+        Region((10, 10, 10, 30), "face", 0.9),
+        Region((10, 10, 30, 30), "face", float("nan")),
+        Region((900, 10, 930, 30), "face", 0.9),
+    ],
+)
+@pytest.mark.parametrize("before", [[], [[Region((10, 10, 30, 30), "face", 0.9)]]])
+def test_a_locator_that_answers_nonsense_publishes_nothing(nonsense, before):
+    with pytest.raises(RedactionFailed, match=r"bad_region|redactor_error: (Type|Attribute)Error"):
+        Redactor([answers(*before, [nonsense])], cover=["face"])(FRAME)
 
 
 def knows(**thresholds):
