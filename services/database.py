@@ -111,12 +111,13 @@ def _engine(url: URL) -> Engine:
 
         @event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _: Any) -> None:
-            # WAL lets readers read while one writes; FULL keeps commits through a power cut; ids
-            # are told apart by case, as PostgreSQL does.
+            # WAL lets readers read while one writes; FULL keeps commits through a power cut; who
+            # waits to write is served in no order, so one of several waits long on a slow disk;
+            # ids are told apart by case, as PostgreSQL does.
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
-                "busy_timeout=10000",
+                "busy_timeout=60000",
                 "case_sensitive_like=ON",
             ):
                 connection.execute(f"PRAGMA {pragma}")

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from models.errors import CatalogError, EventRefused, SinkUnavailable
+from models.errors import CatalogError, EventRefused, SinkUnavailable, VigieError
 from services.database import PAGE
+from services.event_types import OBSERVATION_RECORDED
 from services.events import Event
 from services.outbox import Outbox
 from services.settings import Settings
@@ -25,7 +26,17 @@ from services.subscription import Subscription, subscription
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _POLL_S = 0.5
-_RECALLED = 50  # events of an asset that say what a sink has of it
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """A sink's mistake is its failure as well; what it says may hold what an event does."""
+    try:
+        yield
+    except VigieError:
+        raise
+    except Exception as error:
+        raise SinkUnavailable(f"unexpected {type(error).__name__} in this sink") from error
 
 
 @dataclass(slots=True)
@@ -93,10 +104,11 @@ class _Courier:
     done: Delivered = field(init=False)
     waiting: list[tuple[int, Event]] = field(default_factory=list)
     passed: int = 0
-    recalled: set[str] = field(default_factory=set)
+    memory: "_Memory" = field(init=False)
 
     def __post_init__(self) -> None:
         self.done = Delivered(self.wanted.name)
+        self.memory = _Memory(self.outbox, self.wanted.name, self.sink)
 
     def run(self) -> Delivered:
         failed_at, wait_s = None, _FIRST_WAIT_S
@@ -134,6 +146,7 @@ class _Courier:
             time.sleep(pause_s)
         return True
 
+    @_mistakes_told()
     def _round(self) -> bool:
         """Send what comes next; whether there was something."""
         if not self.waiting:
@@ -141,21 +154,38 @@ class _Courier:
             some = list(islice(self.outbox.events(after), PAGE))
             if not some:
                 return False
-            self.passed = some[-1][0]
-            self.waiting = [(at, event) for at, event in some if self.wanted.wants(event)]
-            _recall(self.outbox, self.sink, self.recalled, self.waiting)
+            if after != self.passed:  # another process has served this sink
+                self.memory = _Memory(self.outbox, self.wanted.name, self.sink, after)
+            waiting = [(at, event) for at, event in some if self.wanted.wants(event)]
+            self.memory.recall(waiting)
+            self.passed, self.waiting = some[-1][0], waiting
         _send(self.outbox, self.done, self.sink, self.waiting)
         self.outbox.advance(self.done.sink, self.passed)
         return True
 
 
-def _recall(outbox: Outbox, sink: Sink, known: set[str], page: list[tuple[int, Event]]) -> None:
-    """Tell a sink that remembers what it was sent before of the subjects of a page."""
-    if isinstance(sink, Remembering) and page:
-        subjects = {event.subject for _, event in page} - known
-        for subject in subjects:
-            sink.remember(outbox.past(subject, page[0][0] - 1, _RECALLED))
-        known |= subjects
+@dataclass(slots=True)
+class _Memory:
+    """Tells a sink that remembers what others sent it, up to a position."""
+
+    outbox: Outbox
+    name: str
+    sink: Sink
+    upto: int = 0
+    known: set[tuple[str, str]] = field(default_factory=set)
+
+    def recall(self, page: list[tuple[int, Event]]) -> None:
+        """Tell it of the quantities in a page, each once."""
+        if not isinstance(self.sink, Remembering) or not self.upto:
+            return
+        observed = {
+            (event.subject, str(event.data["quantity"]))
+            for _, event in page
+            if event.type == OBSERVATION_RECORDED
+        }
+        for one in observed - self.known:
+            self.sink.remember(self.outbox.newest(self.name, *one, self.upto))
+            self.known.add(one)
 
 
 def _send(outbox: Outbox, done: Delivered, sink: Sink, waiting: list[tuple[int, Event]]) -> None:
@@ -180,6 +210,7 @@ def _send(outbox: Outbox, done: Delivered, sink: Sink, waiting: list[tuple[int, 
             del waiting[:sent]
 
 
+@_mistakes_told()
 def redeliver(outbox: Outbox, url: str, settings: Settings) -> Delivered:
     """Send once more what a sink refused; what it takes is forgotten.
 
@@ -187,7 +218,7 @@ def redeliver(outbox: Outbox, url: str, settings: Settings) -> Delivered:
     fall back to what was so then.
 
     Raises:
-        SinkUnavailable: it is away.
+        SinkUnavailable: it is away, or failed.
         UnknownPlugin, BadConfiguration: see `deliver`.
     """
     wanted = subscription(url, settings)
@@ -216,20 +247,22 @@ def redeliver(outbox: Outbox, url: str, settings: Settings) -> Delivered:
     return done
 
 
+@_mistakes_told()
 def replay(outbox: Outbox, url: str, settings: Settings, since: datetime) -> Delivered:
     """Send again, with the same ids, what was recorded from `since` on; cursors stay.
 
     Raises:
-        SinkUnavailable: it is away.
+        SinkUnavailable: it is away, or failed.
         UnknownPlugin, BadConfiguration: see `deliver`.
     """
     wanted = subscription(url, settings)
     done = Delivered(wanted.name)
-    upto, recalled = outbox.cursor(wanted.name), set[str]()
+    upto, memory = outbox.cursor(wanted.name), None
     with closing(wanted.open()) as sink:
         for page in _pages(outbox.events(since=since)):
             going = [(at, event) for at, event in page if at <= upto and wanted.wants(event)]
-            _recall(outbox, sink, recalled, going)
+            memory = memory or _Memory(outbox, wanted.name, sink, page[0][0] - 1)
+            memory.recall(going)
             _send(outbox, done, sink, going)
     return done
 

@@ -7,16 +7,19 @@ that a position never appears behind one that a sink has already passed.
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from services.database import PAGE, Database, insert_new, now, written
-from services.events import Event
-from services.tables import CursorRow, DeadLetterRow, EventRow, SequenceRow
+from services.event_types import OBSERVATION_RECORDED
+from services.events import Event, derived_id
+from services.tables import CursorRow, DeadLetterRow, EventRow, ObservationRow, SequenceRow
 
 _POLL_S = 0.25
+_LOOKED_AT = 100  # observations at once; nearly always the youngest is the one
 
 
 class DeadLetter(NamedTuple):
@@ -114,21 +117,53 @@ class Outbox:
                 return
             after = page[-1][0]
 
-    def past(self, subject: str, upto: int, count: int) -> list[Event]:
-        """The last `count` events of a subject up to a position, the oldest first."""
-        query = select(EventRow.body).where(EventRow.subject == subject, EventRow.position <= upto)
+    def newest(self, sink: str, subject: str, quantity: str, upto: int) -> list[Event]:
+        """What a sink has of a quantity: the youngest observation, and the youngest with a value.
+
+        Found from the youngest on by way of an index, however many there are.
+
+        Args:
+            sink: what it refused does not count.
+            subject: the asset.
+            quantity: what was observed of it.
+            upto: the last position that counts.
+        """
+        seen = select(ObservationRow.id).execution_options(yield_per=_LOOKED_AT)
+        seen = seen.where(ObservationRow.asset == subject, ObservationRow.quantity == quantity)
+        seen = seen.order_by(ObservationRow.observed_at.desc())
+        known = seen.where(ObservationRow.body["value"].as_float().is_not(None))
+        refused = select(DeadLetterRow.position).where(DeadLetterRow.sink == sink)
+        has = select(EventRow.id, EventRow.body)
+        has = has.where(EventRow.position <= upto, EventRow.position.not_in(refused))
+        found: dict[str, Event] = {}
         with self._database.transaction() as session:
-            bodies = session.scalars(query.order_by(EventRow.position.desc()).limit(count)).all()
-        return [Event.model_validate_json(body) for body in reversed(bodies)]
+            for query in (seen, known):
+                for some in session.scalars(query).partitions():
+                    ids = [derived_id(OBSERVATION_RECORDED, one) for one in some]
+                    rows = session.execute(has.where(EventRow.id.in_(ids))).all()
+                    if bodies := {row.id: row.body for row in rows}:
+                        youngest = next(one for one in ids if one in bodies)
+                        found[youngest] = Event.model_validate_json(bodies[youngest])
+                        break
+        return list(found.values())
 
     def wait(
         self, after: int, timeout_s: float, *, subject: str | None = None
-    ) -> Iterator[tuple[int, Event]]:
-        """As `events`, but where there is nothing yet, wait for something, `timeout_s` at most."""
+    ) -> tuple[list[tuple[int, Event]], int]:
+        """The next of `events`, waited for `timeout_s` at most, and the position to go on from.
+
+        That is behind all that was looked at, whatever its subject.
+        """
         end = time.monotonic() + timeout_s
-        while self.last() <= after and (left := end - time.monotonic()) > 0:
+        while True:
+            last = self.last()
+            if last > after:
+                if some := list(islice(self.events(after, subject=subject), PAGE)):
+                    return some, some[-1][0]
+                after = last
+            if (left := end - time.monotonic()) <= 0:
+                return [], after
             time.sleep(min(_POLL_S, left))
-        return self.events(after, subject=subject)
 
     def last(self) -> int:
         """The position of the youngest event; 0 where there is none."""

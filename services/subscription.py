@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import cast
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from models import plugins
 from models.errors import BadConfiguration
@@ -56,8 +56,14 @@ class Subscription:
             UnknownPlugin: no sink serves this scheme.
             BadConfiguration: the sink refuses its URL.
         """
-        scheme = urlsplit(self.target.url).scheme.replace("-", "_")
-        return cast(Sink, plugins.load(sinks, scheme).open_sink(self.target))
+        scheme = urlsplit(self.target.url).scheme
+        module = plugins.load(sinks, scheme.replace("-", "_"))
+        try:
+            return cast(Sink, module.open_sink(self.target))
+        except ValueError:  # of what a sink builds on; it may hold the password
+            raise BadConfiguration(
+                f"{scheme}: no server can have this host, port, user or password"
+            ) from None
 
 
 def subscription(url: str, settings: Settings) -> Subscription:
@@ -66,6 +72,8 @@ def subscription(url: str, settings: Settings) -> Subscription:
     Raises:
         BadConfiguration: it cannot be read.
     """
+    if "\0" in unquote(url):
+        raise BadConfiguration("a sink's URL: no name holds a %00")
     try:
         parts = urlsplit(url)
         asked = parse_qsl(parts.fragment, strict_parsing=True) if parts.fragment else []

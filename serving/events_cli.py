@@ -72,8 +72,8 @@ def tail(asset: Asset = None, kind: Kind = None, as_json: Json = False) -> None:
     outbox = Catalog(Settings().catalog_url).outbox
     after, stop = outbox.last(), _stopped()
     while not stop.is_set():
-        for position, event in outbox.wait(after, 1.0, subject=asset):
-            after = position
+        some, after = outbox.wait(after, 1.0, subject=asset)
+        for _, event in some:
             if kind and kind not in event.type:
                 continue
             if as_json:

@@ -31,10 +31,11 @@ class ContextBroker:
         verdict: entity → the problem that it is refused with, or None.
         mercy: whether one refused entity leaves the others of its batch alone (207), or not (400).
         requests: path, headers and entities of all that came and met no planned fault.
+        asked: headers of what was read.
     """
 
     def __init__(self):
-        self.entities, self.plan, self.requests = {}, deque(), []
+        self.entities, self.plan, self.requests, self.asked = {}, deque(), [], []
         self.verdict, self.mercy = lambda entity: None, True
         self.closing, self.turn = threading.Event(), threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -95,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
+        self.server.broker.asked.append({n.lower(): v for n, v in self.headers.items()})
         entity = self.server.broker.entities.get(
             unquote(self.path.removeprefix(f"{API}/entities/"))
         )

@@ -5,9 +5,12 @@ Python has only `test.mock.num.brokers` for it, without the faults; so its C fun
 """
 
 import ctypes
+import time
 from contextlib import closing
 
 import confluent_kafka
+
+from tests.patience import MINUTE_S
 
 # Kafka's error codes, and librdkafka's for a connection that breaks.
 NO_SUCH_TOPIC, TOO_LARGE, NOT_ENOUGH_REPLICAS, NOT_AUTHORISED, BROKEN = 3, 10, 19, 29, -195
@@ -78,7 +81,9 @@ class Cluster:
             ends = [reader.get_watermark_offsets(at, timeout=30) for at in begins]
             assert not any(low for low, _ in ends), "the cluster has forgotten some"
             reader.assign(begins)
+            end = time.monotonic() + MINUTE_S
             while (missing := sum(high for _, high in ends) - len(found)) > 0:
+                assert time.monotonic() < end, f"{missing} never came"
                 found += reader.consume(min(missing, 500), timeout=1)
         assert not any(one.error() for one in found)
         return found

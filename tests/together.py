@@ -3,6 +3,8 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.patience import MINUTE_S, joined
+
 # What is slow to import is imported once, by the process of which the others are forks.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["services.catalog", "psycopg", "pytest"])
@@ -20,12 +22,11 @@ def pool():
 
 def set_out():
     """Wait for the other three: then no process has done its share before another has begun."""
-    _barriers[0].wait()
+    _barriers[0].wait(MINUTE_S)
 
 
 def dies(function, url):
     """Whether a process that calls the function with the URL ends by `os._exit(9)`."""
     process = _FORKS.Process(target=function, args=(url,))
     process.start()
-    process.join()
-    return process.exitcode == 9
+    return joined(process) == 9

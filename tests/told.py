@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.event_types import recorded
 from services.events import Evidence, Observation
+from services.outcome import Outcome
 
 START = datetime(2026, 6, 12, 5, tzinfo=UTC)
 SOURCE = "/territories/t/sites/s"
@@ -22,6 +23,17 @@ def seen(number, assets=10):
         time_source="key",
         evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=(), redactor="privacy@0"),
         model="waste@0",
+    )
+
+
+def outcome_of(observation):
+    """An image that shows nothing but this."""
+    return Outcome(
+        key=f"{observation.id}.jpg",
+        work=observation.work,
+        status="redacted",
+        captured_at=observation.observed_at,
+        observations=(observation,),
     )
 
 

@@ -7,6 +7,7 @@ URL's fragment, which never leaves this machine: `https://hub.example/hook#mode=
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from models.errors import BadConfiguration
 from services.events import Event
@@ -37,7 +38,7 @@ class Remembering(Protocol):
     """A sink that keeps what is so now, not what happened: what it had before counts."""
 
     def remember(self, events: Sequence[Event]) -> None:
-        """Take note of what was sent of a subject before this sink was opened, in its order."""
+        """Take note of what was sent before this sink was opened: the youngest of a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,25 @@ class Target:
         if others := set(self.options) - set(names):
             told = ", ".join(("type", "site", "purpose", *names))
             raise BadConfiguration(f"#{sorted(others)[0]}=…: this sink takes {told}")
+
+
+def server_of(place: str, form: str) -> tuple[str, int | None]:
+    """Host, and port where one is named.
+
+    Args:
+        place: `user:password@host:port`, of a URL.
+        form: what a URL of this sink looks like.
+
+    Raises:
+        BadConfiguration: no server can have this name or port; they may be part of a password that
+            was not percent-encoded, and are not repeated.
+    """
+    try:
+        parts = urlsplit(f"//{place}")
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        host, port = "", None
+    if not host or port == 0:
+        raise BadConfiguration(f"give {form}")
+    return host, port

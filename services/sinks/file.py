@@ -72,7 +72,7 @@ def open_sink(target: Target) -> FileSink:
     target.only("rotate_mb")
     parts = urlsplit(target.url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise BadConfiguration(f"{target.url}: give file:///path/events.jsonl")
+        raise BadConfiguration("give file:///path/events.jsonl")
     megabytes = target.options.get("rotate_mb", "100")
     if not megabytes.isdecimal() or int(megabytes) == 0:
         raise BadConfiguration(f"#rotate_mb={megabytes}: a whole number of megabytes")

@@ -19,7 +19,7 @@ import urllib3
 
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services.events import Event, derived_id
-from services.sinks import Target
+from services.sinks import Target, server_of
 
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 BATCHED = "application/cloudevents-batch+json; charset=utf-8"
@@ -163,6 +163,5 @@ def open_sink(target: Target) -> Webhook:
         BadConfiguration: the URL names no server, or the secret is none.
     """
     target.only("mode")
-    if not urlsplit(target.url).hostname:
-        raise BadConfiguration("give https://host/path")
+    server_of(urlsplit(target.url).netloc, "https://host/path")
     return Webhook(target, batched=target.option("mode", ("structured", "batched")) == "batched")

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services.events import Event
-from services.sinks import THIS_MACHINE, Target
+from services.sinks import THIS_MACHINE, Target, server_of
 from services.sinks.https import STRUCTURED
 
 with suppress(ImportError):  # an optional extra: `open_sink` tells
@@ -212,13 +212,10 @@ def open_sink(target: Target) -> Topic:
     target.only("mode", "security", "sasl", "ca")
     parts = urlsplit(target.url)
     brokers, name = parts.netloc.rpartition("@")[2], unquote(parts.path.strip("/")) or _TOPIC
-    try:
-        each = [urlsplit(f"//{broker}") for broker in brokers.split(",")]
-        hosts = [one.hostname for one in each if one.hostname and one.port != 0]
-    except ValueError:
-        hosts = []
-    if not hosts or len(hosts) < len(each) or parts.query or not _TOPIC_NAME.fullmatch(name):
-        raise BadConfiguration("give kafka://broker:9093/topic, brokers with commas between")
+    form = "kafka://broker:9093/topic, brokers with commas between"
+    hosts = [server_of(broker, form)[0] for broker in brokers.split(",")]
+    if parts.query or not _TOPIC_NAME.fullmatch(name):
+        raise BadConfiguration(f"give {form}")
     binary = target.option("mode", ("structured", "binary")) == "binary"
     try:
         return Topic(brokers, name, _security(target, hosts), binary=binary)

@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services.events import Event
 from services.mqtt import IN_FLIGHT, TOO_LARGE, Broker, Connection, Message, Packed
-from services.sinks import Target
+from services.sinks import Target, server_of
 from services.sinks.https import STRUCTURED
 
 _PORT = 8883
@@ -112,19 +112,15 @@ def broker_of(target: Target, port: int, tls: ssl.SSLContext | None) -> Broker:
         BadConfiguration: it names no broker, or its path cannot begin topics.
     """
     parts = urlsplit(target.url)
-    host = parts.hostname or ""
-    try:
-        host.encode("idna")
-        port = parts.port or port
-    except ValueError:
-        host = ""
-    if not host or parts.query:
-        raise BadConfiguration(f"give {parts.scheme}://host:port/prefix")
+    form = f"{parts.scheme}://host:port/prefix"
+    host, named = server_of(parts.netloc, form)
+    if parts.query:
+        raise BadConfiguration(f"give {form}")
     prefix = unquote(parts.path).strip("/") or "vigie"
     if not prefix.isprintable() or "+" in prefix or "#" in prefix or prefix.startswith("$"):
         raise BadConfiguration(f"{prefix}: topics begin without + and #, and not with $")
     user, password = (x if x is None else unquote(x) for x in (parts.username, parts.password))
-    return Broker(host, port, prefix, user, password, tls)
+    return Broker(host, named or port, prefix, user, password, tls)
 
 
 def open_sink(target: Target) -> Publisher:

@@ -22,7 +22,7 @@ import urllib3
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services import ngsi
 from services.events import Event
-from services.sinks import THIS_MACHINE, Target, https
+from services.sinks import THIS_MACHINE, Target, https, server_of
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=15)
 _BATCH_BYTES = 512 * 1024  # of a request: Orion-LD takes 1 MiB by default
@@ -48,10 +48,10 @@ class Broker:
     """
 
     def __init__(self, url: str, host: str, headers: Mapping[str, str], context: str | None):
-        self._url, self._host, self._context = url, host, context
+        self._path, self._host, self._context = urlsplit(url).path, host, context
         self._headers = dict(headers)
         self._held: dict[_Attribute, datetime] = {}
-        self._pool = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
+        self._pool = urllib3.connection_from_url(url, maxsize=1, retries=False, timeout=_TIMEOUT)
 
     def send(self, events: Sequence[Event]) -> None:
         """See `services.sinks.Sink`; events that no entity tells of are passed."""
@@ -63,7 +63,7 @@ class Broker:
 
     def close(self) -> None:
         """Close the connection."""
-        self._pool.clear()
+        self._pool.close()
 
     def _send(self, told: Sequence[_Told]) -> None:
         """Upsert what events say; where something is refused, find the first event to blame."""
@@ -125,9 +125,9 @@ class Broker:
             SinkUnavailable: not all that could be are there.
         """
         try:
-            answer = self._pool.request(
+            answer = self._pool.urlopen(
                 "POST",
-                self._url + request.query,
+                self._path + request.query,
                 body=f"[{','.join(request.parts)}]".encode(),
                 headers=self._headers,
                 redirect=False,
@@ -202,9 +202,8 @@ def open_sink(target: Target) -> Broker:
     target.only("tenant", "context", "plain")
     plain = target.option("plain", ("no", "yes")) == "yes"
     parts = urlsplit(target.url)
-    if not parts.hostname:
-        raise BadConfiguration("give ngsi-ld://host/")
-    if plain and parts.hostname not in THIS_MACHINE:
+    host, _ = server_of(parts.netloc, "ngsi-ld://host/")
+    if plain and host not in THIS_MACHINE:
         raise BadConfiguration("#plain=yes: entities leave this machine encrypted")
     headers = {"user-agent": "vigie", "content-type": "application/ld+json"}
     if parts.username is not None:
@@ -219,4 +218,4 @@ def open_sink(target: Target) -> Broker:
         raise BadConfiguration("#context=…: an https: URL")
     where = f"{'http' if plain else 'https'}://{parts.netloc.rpartition('@')[2]}"
     url = f"{where}{parts.path.rstrip('/')}/ngsi-ld/v1/entityOperations/upsert"
-    return Broker(url, parts.hostname, headers, context)
+    return Broker(url, host, headers, context)

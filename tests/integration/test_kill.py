@@ -22,6 +22,7 @@ from services.settings import Settings
 from services.sinks import https
 from services.sinks.file import FileSink
 from tests.faults import SITE, WITNESS
+from tests.patience import MINUTE_S, joined
 from tests.told import START, in_order, seen
 
 KILLS, BATCHES, IMAGES = 50, 16, 24
@@ -78,6 +79,12 @@ def work(database, sinks):
 
 SEAMS = (Catalog, "take_in"), (Catalog, "judge"), (Outbox, "advance"), (https.Webhook, "send")
 SEAMS += ((FileSink, "send"),)
+
+
+def at_work(begun, database, sinks):
+    """As `work`, and tells when it begins: a process takes as long as it likes to come so far."""
+    begun.set()
+    work(database, sinks)
 
 
 def killed_at(number, database, sinks):
@@ -141,13 +148,16 @@ def test_fifty_kills_lose_no_event_and_make_no_new_id(tmp_path, receiver):
             args = database, [f"file://{file}", hook]
             if kills % 2:
                 process = context.Process(target=killed_at, args=(chance.randint(1, 30), *args))
+                process.start()
             else:
-                process = context.Process(target=work, args=args)
-            process.start()
-            process.join(None if kills % 2 or kills >= KILLS else chance.uniform(0.02, 0.4))
-            process.kill()
-            process.join()
-            if process.exitcode == 0:
+                begun = context.Event()
+                process = context.Process(target=at_work, args=(begun, *args))
+                process.start()
+                assert begun.wait(MINUTE_S)
+                if kills < KILLS:
+                    process.join(chance.uniform(0.02, 0.4))
+                    process.kill()
+            if joined(process) == 0:
                 break
             kills += 1
         for arrived in (told_in(file), receiver.got):

@@ -10,6 +10,7 @@ from services.catalog import Catalog
 from services.sinks import ngsi_ld
 from tests.context_broker import ContextBroker
 from tests.integration.test_ngsi_sink import SETTINGS, alert, refuse, told
+from tests.unit.test_ngsi import check
 
 SERIES = [
     ("bin", "waste.overflow", "1", "overflow", "overflowStatus"),
@@ -48,6 +49,16 @@ def wild_events(draw):
     return series, alerts, bad, events
 
 
+def sent_so_far(broker):
+    """Each entity of each request, with what earlier ones said: a late picture tells less."""
+    known = {}
+    for _, _, entities in broker.requests:
+        for entity in entities:
+            before = {} if entity["type"] in ngsi.REPLACED else known.get(entity["id"], {})
+            known[entity["id"]] = before | {n: v for n, v in entity.items() if n != "@context"}
+            yield known[entity["id"]]
+
+
 @pytest.fixture
 def broker():
     with closing(ContextBroker()) as made:
@@ -76,6 +87,8 @@ def test_ten_thousand_events_reach_a_broker_that_fails_all_the_time(broker, tmp_
             if attribute is not None:
                 entity, _ = ngsi.entities(event)
                 assert broker.entities[entity["id"]][attribute] == entity[attribute]
+    for entity in sent_so_far(broker):
+        check(entity)
     for event in {event.subject: event for event in alerts}.values():
         entity, _ = ngsi.entities(event)
         assert broker.entities[entity["id"]] == ngsi.in_context(entity)

@@ -7,7 +7,6 @@ import urllib3
 from models.errors import BadConfiguration, EventRefused, SinkUnavailable
 from services import delivery, ngsi
 from services import event_types as types
-from services.catalog import Catalog
 from services.event_types import changed, quarantined, recorded, withdrawn
 from services.events import Evidence, Observation
 from services.settings import Settings
@@ -59,11 +58,6 @@ def sink(broker):
     made = open_sink(broker.url)
     yield made
     made.close()
-
-
-@pytest.fixture
-def catalog(tmp_path):
-    return Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
 
 
 def open_sink(url):
@@ -244,39 +238,3 @@ def test_a_broker_that_is_not_there_is_unavailable(broker):
 def test_a_wrong_url_is_told_at_once(url):
     with pytest.raises(BadConfiguration):
         open_sink(url)
-
-
-def delivered(catalog, broker, *events):
-    """As a process that delivers, and ends."""
-    catalog.judge("b1", lambda _: events)
-    (done,) = delivery.deliver(catalog.outbox, [broker.url], SETTINGS, patience_s=0)
-    assert not done.error
-    return done
-
-
-def test_what_came_late_overwrites_nothing_that_an_earlier_process_told(broker, catalog):
-    delivered(catalog, broker, told("A", 0.7, 7), told("A", 0.2, 1, "waste.fill_level"))
-    delivered(catalog, broker, told("A", 0.3, 3), told("A", 0.5, 5, "waste.fill_level"))
-    assert broker.value(container("A"), "overflow") == 0.7
-    assert broker.value(container("A"), "fillingLevel") == 0.5
-    now = datetime.now(UTC)
-    for since in (timedelta(hours=1), timedelta(0)):
-        delivery.replay(catalog.outbox, broker.url, SETTINGS, now - since)
-        assert broker.value(container("A"), "overflow") == 0.7
-
-
-def test_what_is_sent_again_by_hand_brings_no_old_state_back(broker, catalog):
-    started, ended = (
-        alert(k, "A", m) for k, m in ((types.OVERFLOW_STARTED, 1), (types.OVERFLOW_ENDED, 9))
-    )
-    refuse(broker, "cam/bad.jpg")
-    delivered(catalog, broker, told("A", 0.4, 0, key="cam/bad.jpg"))
-    broker.verdict = lambda entity: problem(422, "No") if entity["type"] == "Alert" else None
-    delivered(catalog, broker, told("A", 0.9, 1), started)
-    broker.verdict = lambda _: None
-    delivered(catalog, broker, told("A", 0.1, 9), ended)
-    done = delivery.redeliver(catalog.outbox, broker.url, SETTINGS)
-    assert (done.sent, done.refused) == (2, 0)
-    assert broker.value(container("A"), "overflow") == 0.1
-    assert broker.value("urn:ngsi-ld:Alert:t:s:A:waste.overflow", "status") == "ended"
-    assert catalog.outbox.dead() == []

@@ -12,6 +12,7 @@ from services.catalog import Catalog
 from services.delivery import deliver
 from services.settings import Settings
 from services.sinks.file import FileSink
+from tests.patience import MINUTE_S, stopping
 from tests.told import ids, in_order, many
 
 EVENTS, ASSETS, AT_ONCE = 10_000, 20, 100
@@ -25,10 +26,12 @@ def server(new_server):
 
 def again(do):
     """Until the database is back."""
+    end = time.monotonic() + MINUTE_S
     while True:
         try:
             return do()
         except CatalogError:
+            assert time.monotonic() < end, "it never came back"
             time.sleep(0.05)
 
 
@@ -48,7 +51,7 @@ def test_a_restart_between_two_uses_is_not_noticed(server):
 
 def test_what_was_written_is_delivered_through_crashes(server, tmp_path, monkeypatch):
     url, path = server.new_database(), tmp_path / "events.jsonl"
-    outbox, ended, down = Catalog(url).outbox, threading.Event(), threading.Event()
+    outbox, down = Catalog(url).outbox, threading.Event()
     calls = iter(range(1, EVENTS))
     send = FileSink.send
 
@@ -64,25 +67,23 @@ def test_what_was_written_is_delivered_through_crashes(server, tmp_path, monkeyp
             events = many(AT_ONCE, ASSETS, start)
             again(lambda start=start, events=events: catalog.judge(f"b{start}", lambda _: events))
 
-    def follow():
+    def follow(ended):
         again(lambda: deliver(outbox, [f"file://{path}"], Settings(), until=ended))
 
     write(0)
     write(EVENTS // 4)
     monkeypatch.setattr(FileSink, "send", send_and_crash)
-    with ThreadPoolExecutor(4) as threads:
-        following = threads.submit(follow)
+    with ThreadPoolExecutor(4) as threads, stopping() as ended:
+        following = threads.submit(follow, ended)
         writers = [threads.submit(write, EVENTS * quarter // 4) for quarter in (2, 3)]
         for _ in CRASHES:
-            down.wait()
+            assert down.wait(MINUTE_S)
             down.clear()
             server.start()
-        try:
-            for writer in writers:
-                writer.result()
-        finally:
-            ended.set()
-        following.result()
+        for writer in writers:
+            writer.result(MINUTE_S)
+        ended.set()
+        following.result(MINUTE_S)
     # What came while it waited for the end.
     deliver(outbox, [f"file://{path}"], Settings())
 

@@ -10,10 +10,11 @@ import pytest
 from models.errors import CatalogError
 from services.audit import Witness, verify
 from services.catalog import Catalog
-from services.judgement import State
 from services.outcome import Outcome
 from services.record import Record
+from services.status import State
 from tests import together
+from tests.patience import MINUTE_S
 from tests.told import SOURCE, START, ids, many, seen
 
 WITNESS = Witness("a.martin", SOURCE, b"k" * 32)
@@ -169,7 +170,7 @@ def _take_in(url, name):
 
 
 def test_writers_at_the_same_time_make_one_chain(catalog, url, four):
-    list(four.map(_take_in, [url] * 4, range(1, 5)))
+    list(four.map(_take_in, [url] * 4, range(1, 5), timeout=2 * MINUTE_S))
     assert verify(catalog.audit(), WITNESS.key).entries == 5 * ROUNDS
     assert catalog.counts("b1") == {"redacted": 5 * ROUNDS}
 
@@ -191,7 +192,7 @@ def _judge(url, name):
 
 
 def test_judges_at_the_same_time_lose_no_update_and_leave_no_gap(catalog, url, four):
-    list(four.map(_judge, [url] * 4, range(1, 5)))
+    list(four.map(_judge, [url] * 4, range(1, 5), timeout=2 * MINUTE_S))
     assert [record.state.level for *_, record in catalog.states()] == [4 * ROUNDS]
     found = numbers(catalog)
     assert sum(map(len, found.values())) == ROUNDS + 4 * ROUNDS * 5
@@ -219,7 +220,7 @@ def test_a_reader_that_follows_misses_nothing(catalog, url, four):
         read += [(position, event.id) for position, event in catalog.outbox.events(after)]
         after = read[-1][0] if read else 0
     for writer in writers:
-        writer.result()
+        writer.result(MINUTE_S)
     assert read == [(position, event.id) for position, event in catalog.outbox.events()]
     assert len(read) == 4 * ROUNDS // 2 * 41
 
@@ -237,7 +238,7 @@ def test_judgement_reads_of_one_moment(catalog, url):
         return []
 
     catalog.judge("b1", judging)
-    meanwhile.join()
+    meanwhile.join(MINUTE_S)
     assert set(catalog.done([outcome(10).work])) == {outcome(10).work}
 
 
@@ -257,7 +258,7 @@ def test_cursors_never_go_back(catalog, url, four):
     while not all(mover.done() for mover in movers):
         read.append(catalog.outbox.cursor(SINK))
     for mover in movers:
-        mover.result()
+        mover.result(MINUTE_S)
     assert read == sorted(read)
     assert catalog.outbox.cursor(SINK) == 5000
 

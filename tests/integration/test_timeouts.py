@@ -29,7 +29,7 @@ class _Stub(fleet._Worker):
         return [self.one(item) for item in items]
 
     def one(self, item):
-        time.sleep(3600 if "stuck" in item.key else 1.2 if "slow" in item.key else 0)
+        time.sleep(3600 if "stuck" in item.key else 2.2 if "slow" in item.key else 0)
         return Outcome(
             key=item.key,
             work=item.etag,
@@ -75,7 +75,7 @@ def outcomes_of(keys, store, tmp_path, monkeypatch, **settings):
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_stuck_picture_times_out_and_no_other(store, tmp_path, monkeypatch):
     keys = [*(f"{i}.jpg" for i in range(8)), "8.jpg", "stuck.jpg"]
-    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=2, image_timeout_s=5)
+    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=2, image_timeout_s=15)
     reasons = {outcome.key: outcome.reason for outcome in outcomes}
     assert reasons.pop("stuck.jpg") == "timed_out"
     assert set(reasons.values()) == {"done"}
@@ -86,7 +86,7 @@ def test_a_stuck_picture_times_out_and_no_other(store, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("ray_cluster")
 def test_the_clock_of_a_shard_stands_while_another_is_at_work(store, tmp_path, monkeypatch):
     keys = [f"{i}-slow.jpg" for i in range(9)]
-    # The second shard waits for 9.6 s, which is more than its one picture may take.
-    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=1, image_timeout_s=6)
+    # The second shard waits for 17.6 s, which is more than its one picture may take.
+    outcomes = outcomes_of(keys, store, tmp_path, monkeypatch, workers=1, image_timeout_s=16)
     assert {outcome.reason for outcome in outcomes} == {"done"}
     assert len({outcome.seconds["process"] for outcome in outcomes}) == 1

@@ -1,4 +1,3 @@
-import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ from services.catalog import Catalog
 from services.event_types import OVERFLOW_ENDED, completed, recorded, withdrawn
 from services.events import Event
 from services.settings import Settings
+from tests.patience import stopping
 from tests.unit.test_catalog import NOW, events_of, outcome, tell
 
 SETTINGS = Settings(webhook_secret=None)
@@ -65,6 +65,12 @@ def faulty(monkeypatch):
     monkeypatch.setattr(subscription.plugins, "load", load)
     monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.001)
     return sink
+
+
+@pytest.fixture
+def stop():
+    with stopping() as event:
+        yield event
 
 
 def test_a_file_gets_every_event_once_and_in_order(catalog, tmp_path):
@@ -239,10 +245,42 @@ def test_a_replay_sends_the_same_again_and_moves_no_cursor(catalog, faulty):
     assert faulty.got[-1] == everything[2].id
 
 
-def test_a_delivery_that_follows_sends_what_comes_until_it_is_stopped(catalog, faulty):
+def test_a_mistake_of_a_sink_is_told_as_its_failure_and_loses_nothing(
+    catalog, faulty, stop, tmp_path
+):
+    everything = events_of(*(outcome(n) for n in "abc"))
+    tell(catalog, everything)
+    told = []
+    faulty.faults = [ValueError(everything[0].json_line())] * 3
+
+    def watch(done):
+        told.append((done.sink, done.error))
+        if done.sink == "faulty://x" and done.sent == 3:
+            stop.set()
+
+    urls = ["faulty://x", f"file://{tmp_path}/e.jsonl"]
+    done = send(catalog, *urls, until=stop, progress=watch)
+    assert [(one.sent, one.error) for one in done] == [(3, "")] * 2
+    assert told.count(("faulty://x", "unexpected ValueError in this sink")) == 3
+    assert faulty.got == ids(everything)
+
+
+@pytest.mark.parametrize(("again", "more"), [(delivery.redeliver, []), (delivery.replay, [NOW])])
+def test_a_mistake_of_a_sink_is_told_without_content_by_hand_too(catalog, faulty, again, more):
+    everything = events_of(outcome("a"))
+    tell(catalog, everything)
+    catalog.outbox.bury("faulty://x", 1, "too strange")
+    faulty.faults = [ValueError(everything[0].json_line())]
+    with pytest.raises(SinkUnavailable) as error:
+        again(catalog.outbox, "faulty://x", SETTINGS, *more)
+    assert str(error.value) == "unexpected ValueError in this sink"
+    assert len(catalog.outbox.dead()) == 1
+
+
+def test_a_delivery_that_follows_sends_what_comes_until_it_is_stopped(catalog, faulty, stop):
     everything = events_of(*(outcome(n) for n in "abc"))
     tell(catalog, everything[:1])
-    stop, seen = threading.Event(), []
+    seen = []
 
     def watch(done):
         if done.sent == 1 and not seen:

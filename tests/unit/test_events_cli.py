@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from models.errors import BadConfiguration
 from services.catalog import Catalog
-from services.judgement import State
 from services.record import Record
+from services.status import Doubt, State
 from serving.cli import app
 from serving.events_cli import _news
 from tests.told import ids, many
@@ -52,17 +52,24 @@ def test_events_are_listed_for_people_and_for_programs(town):
     assert table.count("C-00") == 1
 
 
-def test_assets_say_what_is_known_now_and_what_is_too_old_to_be(town):
+def test_assets_say_what_is_known_now_and_why_the_rest_is_not(town):
     def judging(ledger):
         for name, age in (("new", timedelta(0)), ("old", timedelta(days=3))):
             state = State(status="raised", level=1, since=AGO - age, last_known_at=AGO - age)
             ledger.keep(name, "waste.overflow", Record(state=state, stale=timedelta(hours=12)))
+        state = State(doubt=Doubt(reason="dark", since=AGO, until=AGO))
+        ledger.keep("night", "waste.overflow", Record(state=state, stale=timedelta(hours=12)))
         return []
 
     town.judge("b2", judging)
-    told = {one["asset"]: one["status"] for one in rows(vigie("assets", "--json"))}
-    assert told == {"new": "raised", "old": "unknown"}
-    assert "unknown" in vigie("assets")
+    told = {one["asset"]: (one["status"], one["reason"]) for one in rows(vigie("assets", "--json"))}
+    assert told == {
+        "new": ("raised", None),
+        "old": ("unknown", "silent"),
+        "night": ("unknown", "dark"),
+    }
+    table = vigie("assets")
+    assert all(word in table for word in ("reason", "raised", "silent", "dark"))
 
 
 def test_events_are_delivered_to_what_is_configured(town, tmp_path, monkeypatch):
@@ -104,20 +111,24 @@ def test_the_contract_is_written_where_it_is_wanted(tmp_path):
         CliRunner().invoke(app, ["events", "contract", "/proc/nowhere"], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_tail_shows_what_comes_until_it_is_stopped(town, stop):
-    command = [sys.executable, "-m", "serving.cli", "events", "tail", "--json"]
+@pytest.mark.parametrize(
+    ("wanted", "stop"), [([], signal.SIGINT), (["--asset", "C-001"], signal.SIGTERM)]
+)
+def test_a_tail_shows_what_comes_until_it_is_stopped(town, wanted, stop):
+    command = [sys.executable, "-m", "serving.cli", "events", "tail", "--json", *wanted]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         heard = []
         reader = threading.Thread(target=lambda: heard.append(process.stdout.readline()))
         reader.start()
         try:
-            number = 6
-            while reader.is_alive():  # it shows nothing that was there before it began
-                town.judge("b1", lambda _, n=number: many(1, 2, first=n))
-                number += 1
+            new = many(600, 2)[6:]
+            for event in new:  # it shows nothing that was there before it began
+                town.judge("b1", lambda _, event=event: [event])
                 reader.join(0.2)
-            assert json.loads(heard[0])["id"] in ids(many(number, 2))[6:]
+                if heard:
+                    break
+            assert json.loads(heard[0])["id"] in ids(new)
+            assert not wanted or json.loads(heard[0])["subject"].endswith("C-001")
             process.send_signal(stop)
             assert process.wait(60) == 0
         finally:
