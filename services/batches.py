@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from models.errors import BadConfiguration, BatchError, NoSuchObject, ObjectExists
 from services.catalog import Catalog, Ledger
-from services.event_types import completed, quarantined, recorded
+from services.event_types import Declared, completed, quarantined, recorded
 from services.events import Event, Wire
 from services.items import Item
-from services.judgement import FOUND, State, found
+from services.judgement import FOUND, found
 from services.judging import judged_again
 from services.manifest import Manifest
 from services.opening import purposes_of
@@ -25,6 +25,7 @@ from services.outcome import Outcome
 from services.record import Record
 from services.references import References
 from services.sites import Site
+from services.status import State
 from services.storage import Store
 from services.tiles import LIMITS, split
 
@@ -230,7 +231,7 @@ def close(catalog: Catalog, batch: str, manifest: Manifest) -> int:
         events += judged_again(
             ledger, site, manifest.purposes, lambda asset, quantity, _: (asset, quantity) in touched
         )
-        return [*events, completed(batch, counts, last, site.source)]
+        return [*events, completed(batch, counts, last, site.source, _declared(site))]
 
     return catalog.judge(batch, judging)
 
@@ -262,6 +263,18 @@ def look_for_silence(store: Store, catalog: Catalog, now: datetime) -> int:
     if missing:
         raise missing
     return fresh
+
+
+def _declared(site: Site) -> dict[str, Declared]:
+    return {
+        name: Declared(
+            legal_basis=purpose.legal_basis,
+            images_days=purpose.retention_days.images,
+            events_days=purpose.retention_days.events,
+            notice=purpose.notice,
+        )
+        for name, purpose in site.purposes.items()
+    }
 
 
 def _facts(outcomes: Sequence[Outcome], site: Site) -> Iterator[Event]:

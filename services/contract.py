@@ -1,4 +1,5 @@
-"""The contract with platforms, as documents: JSON Schemas, examples, and the channels (AsyncAPI 3).
+"""The contract with platforms, as documents: JSON Schemas, examples, the channels (AsyncAPI 3), and
+the JSON-LD context of entities, for a town to serve.
 
 All is made from `services.event_types.DATA`; `vigie events contract FOLDER` writes it, and a test
 keeps docs/events/ as this code says.
@@ -7,19 +8,15 @@ keeps docs/events/ as this code says.
 import inspect
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from services import event_types as types
-from services.events import TYPE_PREFIX, Event, Evidence, Observation, Wire, schema_of
+from services import ngsi
+from services.event_examples import example
+from services.events import TYPE_PREFIX, Event, Evidence, Wire, schema_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SOURCE = "/territories/port-des-embruns/sites/quai-nord"
-_URN = "urn:vigie:port-des-embruns:quai-nord:"
-_NOON = datetime(2026, 6, 12, 12, tzinfo=UTC)
 _TOPIC = "vigie/{territory}/{site}/{asset}/"
 
 
@@ -30,6 +27,7 @@ def documents() -> dict[str, str]:
         found[f"{_short(kind)}.schema.json"] = schema(kind)
         found[f"{_short(kind)}.example.json"] = json.loads(example(kind).json_line())
     found["asyncapi.json"] = asyncapi()
+    found["ngsi-context.jsonld"] = {"@context": dict(ngsi.TERMS)}
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         for name, content in found.items()
@@ -54,8 +52,9 @@ def schema(kind: str) -> dict[str, Any]:
     if "value" in made["properties"]:  # told as null where it is unknown
         made["properties"]["value"]["type"] = ["number", "null"]
         made["required"] = sorted({*made["required"], "value"})
-    if "$defs" in made:
-        made["$defs"]["Evidence"] = _told(made["$defs"]["Evidence"], Evidence)
+    parts: tuple[type[Wire], ...] = (Evidence, types.Declared)
+    for part in (part for part in parts if part.__name__ in made.get("$defs", {})):
+        made["$defs"][part.__name__] = _told(made["$defs"][part.__name__], part)
     described = {"title": kind, "description": _summary(model)}
     return {"$schema": _DIALECT, "$id": schema_of(kind)} | made | described
 
@@ -118,8 +117,11 @@ def envelope() -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document: a channel for each type of event."""
-    channels, operations, messages, schemas = {}, {}, {}, {"cloudevent": envelope()}
+    """The AsyncAPI 3.0 document: a channel for each type of event, and MQTT's availability."""
+    channels: dict[str, Any] = {"status": _STATUS_CHANNEL}
+    operations: dict[str, Any] = {"tell_status": _told_on("status") | _STATUS_BINDING}
+    messages: dict[str, Any] = {"status": _STATUS}
+    schemas = _embedded("cloudevent", envelope())
     for kind, model in types.DATA.items():
         short = _short(kind).replace(".", "_")
         shown = example(kind)
@@ -142,7 +144,7 @@ def asyncapi() -> dict[str, Any]:
             },
             "examples": [{"payload": json.loads(shown.json_line())}],
         }
-        schemas[short] = schema(kind)
+        schemas |= _embedded(short, schema(kind))
         channels[short] = {
             "address": f"{_TOPIC}{kind}",
             "title": _summary(model),
@@ -153,11 +155,7 @@ def asyncapi() -> dict[str, Any]:
             },
             "messages": {short: {"$ref": f"#/components/messages/{short}"}},
         }
-        operations[f"tell_{short}"] = {
-            "action": "send",
-            "channel": {"$ref": f"#/channels/{short}"},
-            "messages": [{"$ref": f"#/channels/{short}/messages/{short}"}],
-        }
+        operations[f"tell_{short}"] = _told_on(short)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -177,112 +175,30 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
-def example(kind: str) -> Event:
-    """An event of this type, as it would be told."""
-    event: Event = _EXAMPLES[kind]()
-    return event.numbered(7) if event.partitionkey else event
+def _told_on(channel: str) -> dict[str, Any]:
+    """The operation by which we tell what a channel is for."""
+    messages = [{"$ref": f"#/channels/{channel}/messages/{channel}"}]
+    return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "messages": messages}
 
 
-def _seen(asset: str, quantity: str, value: float | None, **more: Any) -> Observation:
-    fields = {
-        "work": "5f0c" * 8,
-        "asset": _URN + asset,
-        "camera": "cam-01",
-        "quantity": quantity,
-        "value": value,
-        "unit": "1",
-        "observed_at": _NOON,
-        "time_source": "exif",
-        "evidence": Evidence(
-            key="quai-nord/cam-01/20260612T120000Z.5f0c5f0c.jpg",
-            sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            polygon=((412.0, 300.5), (520.0, 300.5), (520.0, 431.0), (412.0, 431.0)),
-            redactor="privacy@1f2e3d4c",
-        ),
-        "model": f"{quantity.partition('.')[0]}@0a1b2c3d",
-    }
-    return Observation.model_validate(fields | more)
+def _embedded(name: str, made: dict[str, Any]) -> dict[str, Any]:
+    """A schema and its parts as components: within a document, references are to its root."""
+    below = "#/components/schemas/"
+    text = json.dumps({n: v for n, v in made.items() if n not in ("$schema", "$id", "$defs")})
+    parts: dict[str, Any] = made.get("$defs", {})
+    return {name: json.loads(text.replace("#/$defs/", below))} | parts
 
 
-_OVERFLOW = partial(
-    _seen,
-    "C-042",
-    "waste.overflow",
-    0.86,
-    kind="container",
-    confidence=0.86,
-    detail={"clean": 0.05, "minor_litter": 0.09, "side_waste": 0.25, "overflow": 0.61},
-)
-_SHARE = partial(_seen, "P-1", "occupancy.share", 0.97, low=0.9, high=1.02, kind="car-park")
-_STALL = partial(_seen, "P-1-17", "occupancy.taken", 0.98, confidence=0.98, kind="stall")
-_PITCH = partial(_seen, "stade-2", "occupancy.use", 0.93, confidence=0.93, kind="pitch")
-_GRASS = partial(
-    _seen, "pelouse-3", "vegetation.grass", 14.2, unit="cm", low=12.9, high=15.4, kind="gauge"
-)
-_OVER = partial(_seen, "haie-7", "vegetation.over", 0.34, low=0.21, high=0.45, kind="parcel")
-_NEAR = partial(
-    _seen, "ligne-2", "vegetation.encroachment", 4.6, unit="m", low=3.1, high=6.2, kind="clearance"
-)
-_DRY = partial(_seen, "stade-1", "vegetation.dryness", 0.37, kind="parcel")
-_FLIGHTS = {"camera": None, "time_source": "key"}
-_LOST = partial(
-    _seen, "view:cam-01", "site.view.lost", 1.0, detail={"matches": 3.0}, model="registration@1"
-)
-_START = partial(types.changed, source=_SOURCE, since=_NOON - timedelta(hours=1))
-_END = partial(_START, until=_NOON)
-
-
-def _example_changes() -> dict[str, Any]:
-    clean = {"confidence": 0.96, "detail": {"clean": 0.94, "overflow": 0.01}}
-    found = _seen(
-        "unregistered:cam-01:5.7", "waste.container", 0.81, confidence=0.81, model="waste@0a1b2c3d"
-    )
-    empty = {"value": 0.03, "low": 0.0, "high": 0.1}
-    return {
-        types.OVERFLOW_STARTED: lambda k: _START(k, _OVERFLOW()),
-        types.OVERFLOW_ENDED: lambda k: _END(
-            k, _OVERFLOW().model_copy(update={"value": 0.04} | clean)
-        ),
-        types.CONTAINER_FOUND: lambda k: types.changed(k, found, _SOURCE, since=_NOON),
-        types.STALL_TAKEN: lambda k: _START(k, _STALL()),
-        types.STALL_FREED: lambda k: _END(k, _STALL().model_copy(update={"value": 0.02})),
-        types.USE_STARTED: lambda k: _START(k, _PITCH()),
-        types.USE_ENDED: lambda k: _END(k, _PITCH().model_copy(update={"value": 0.04})),
-        types.OCCUPANCY_CHANGED: lambda k: _START(k, _SHARE(), band=(0.75, None), was=(0.5, 0.75)),
-        types.OCCUPANCY_FULL: lambda k: _START(k, _SHARE()),
-        types.OCCUPANCY_AVAILABLE: lambda k: _END(k, _SHARE().model_copy(update=empty)),
-        types.MOWING_DUE: lambda k: _START(k, _GRASS()),
-        types.MOWING_DONE: lambda k: _END(
-            k, _GRASS().model_copy(update={"value": 5.1, "low": 4.0, "high": 6.3})
-        ),
-        types.PRUNING_DUE: lambda k: _START(k, _OVER(**_FLIGHTS)),
-        types.PRUNING_DONE: lambda k: _END(k, _OVER(**_FLIGHTS).model_copy(update=empty)),
-        types.ENCROACHMENT_STARTED: lambda k: _START(k, _NEAR(**_FLIGHTS)),
-        types.ENCROACHMENT_ENDED: lambda k: _END(
-            k, _NEAR(**_FLIGHTS).model_copy(update={"value": 0.0, "low": 0.0, "high": 0.4})
-        ),
-        types.DRYNESS_STARTED: lambda k: _START(k, _DRY(**_FLIGHTS)),
-        types.DRYNESS_ENDED: lambda k: _END(k, _DRY(**_FLIGHTS).model_copy(update={"value": 0.1})),
-        types.VIEW_LOST: lambda k: _START(k, _LOST()),
-        types.VIEW_RESTORED: lambda k: _END(k, _LOST().model_copy(update={"value": 0.0})),
-    }
-
-
-def _examples() -> Mapping[str, Any]:
-    changes = {kind: partial(make, kind) for kind, make in _example_changes().items()}
-    started = changes[types.OVERFLOW_STARTED]
-    return changes | {
-        types.OBSERVATION_RECORDED: lambda: types.recorded(_OVERFLOW(), _SOURCE),
-        types.EVENT_WITHDRAWN: lambda: types.withdrawn(
-            started().id, types.OVERFLOW_STARTED, _URN + "C-042", _NOON, _SOURCE
-        ),
-        types.IMAGE_QUARANTINED: lambda: types.quarantined(
-            "5f0c" * 8, "quai-nord/cam-01/20260612T121000Z.jpg", "truncated", _NOON, _SOURCE
-        ),
-        types.BATCH_COMPLETED: lambda: types.completed(
-            "3fa2c0d1e5b6", {"redacted": 129, "quarantined": 1}, _NOON, _SOURCE
-        ),
-    }
-
-
-_EXAMPLES = _examples()
+_STATUS = {
+    "name": "status",
+    "title": "Whether Vigie is connected to an MQTT broker.",
+    "contentType": "text/plain",
+    "payload": {"type": "string", "enum": ["online", "offline"]},
+    "examples": [{"payload": "online"}],
+}
+_STATUS_CHANNEL = {
+    "address": "vigie/status",
+    "title": "Whether Vigie is connected: `offline` is the last will. MQTT only.",
+    "messages": {"status": {"$ref": "#/components/messages/status"}},
+}
+_STATUS_BINDING = {"bindings": {"mqtt": {"qos": 1, "retain": True, "bindingVersion": "0.2.0"}}}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from services.events import (
     Event,
@@ -137,16 +137,34 @@ class Quarantined(Wire):
     reason: str
 
 
+class Declared(Wire):
+    """What a site declares of a purpose.
+
+    Attributes:
+        legal_basis: GDPR article 6(1).
+        images_days: how long redacted pictures are kept.
+        events_days: how long observations and events are kept.
+        notice: URL or text shown to the public.
+    """
+
+    legal_basis: str
+    images_days: int
+    events_days: int
+    notice: str
+
+
 class Completed(Wire):
     """A batch is done.
 
     Attributes:
         batch: its id.
         counts: pictures by what became of them.
+        purposes: those that the site declares.
     """
 
     batch: str
     counts: dict[str, int]
+    purposes: dict[str, Declared] = Field(default_factory=dict)
 
 
 DATA: Mapping[str, type[Wire]] = {
@@ -246,7 +264,13 @@ def quarantined(work: str, key: str, reason: str, time: datetime, source: str) -
     return _event(IMAGE_QUARANTINED, work, source, key, time, data)
 
 
-def completed(batch: str, counts: dict[str, int], time: datetime, source: str) -> Event:
-    """The event that closes a batch."""
-    data = Completed(batch=batch, counts=counts)
+def completed(
+    batch: str,
+    counts: dict[str, int],
+    time: datetime,
+    source: str,
+    purposes: Mapping[str, Declared] | None = None,
+) -> Event:
+    """The event that closes a batch of a site that declares these purposes."""
+    data = Completed(batch=batch, counts=counts, purposes=dict(purposes or {}))
     return _event(BATCH_COMPLETED, batch, source, batch, time, data)

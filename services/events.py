@@ -93,6 +93,11 @@ class Measured(Wire):
     detail: dict[str, float] = Field(default_factory=dict)
     position: tuple[float, float] | None = None
 
+    @property
+    def is_probability(self) -> bool:
+        """Whether the value is one: it has a confidence, and no interval."""
+        return self.value is not None and self.confidence is not None and self.high is None
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if (self.value is None) != (self.reason is not None):

@@ -2,9 +2,13 @@
 
 Pure functions over an explicit state. Time is capture time, never the clock. Two limits with a
 gap between them (hysteresis) and a minimum dwell keep a value that wobbles around one limit from
-raising a string of events; an unknown observation moves nothing, and an asset not seen for too
-long becomes unknown. Where several cameras show one asset, what one of them sees holds for a while
-beside what the others do not see.
+raising a string of events; an asset that nothing confirms for too long becomes unknown, with the
+reason. Where several cameras show one asset, what one of them sees holds for a while beside what
+the others do not see.
+
+An unknown observation moves nothing, and breaks no run of values past a limit: nobody saw what was
+then, as between any two stills. Only in a view that should be seen, dark for a whole day says as
+much as another view.
 
 Pictures that come late or out of order are the affair of `services.record`, and those that do not
 come that of `services.silence`.
@@ -13,19 +17,15 @@ come that of `services.silence`.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from services import event_types as types
-from services.events import Event, Instant, Observation, Wire
+from services.events import Event, Observation, Wire
 from services.places import around
+from services.status import LOW, SILENT, Seen, State
 
 LOST_VIEW = "site.view.lost"
 """Quantity and condition: whether a fixed camera no longer shows its known view."""
-
-SILENT = "silent"
-"""Reason of an observation that stands for the pictures that did not come."""
 
 
 class Condition(NamedTuple):
@@ -56,6 +56,7 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "vegetation.mowing": Condition("vegetation.grass", types.MOWING_DUE, types.MOWING_DONE),
     "vegetation.growing": Condition("vegetation.growth", types.MOWING_DUE, types.MOWING_DONE),
+    "vegetation.unmown": Condition("vegetation.unmown", types.MOWING_DUE, types.MOWING_DONE),
     "vegetation.pruning": Condition("vegetation.over", types.PRUNING_DUE, types.PRUNING_DONE),
     "vegetation.encroachment": Condition(
         "vegetation.encroachment", types.ENCROACHMENT_STARTED, types.ENCROACHMENT_ENDED
@@ -70,8 +71,6 @@ CONDITIONS: Mapping[str, Condition] = {
 FOUND = {"waste.container": types.CONTAINER_FOUND}
 """Quantity of what nobody registered → the type of the event that reports it, once a place."""
 
-Status = Literal["unknown", "clear", "raised"]
-
 
 class Limits(Wire):
     """When a condition starts and ends; of several levels, when each is reached and left.
@@ -85,6 +84,8 @@ class Limits(Wire):
             is judged.
         silent: how long no observation may come before the condition is raised for that alone;
             None where only the status becomes unknown, after `stale`.
+        blind: how long observations may come without a value before the condition is raised for
+            that alone; None where only the status becomes unknown, after `stale`.
     """
 
     enter: tuple[float, ...]
@@ -93,6 +94,7 @@ class Limits(Wire):
     stale: timedelta
     together: timedelta = timedelta(0)
     silent: timedelta | None = None
+    blind: timedelta | None = None
 
     @property
     def patience(self) -> timedelta:
@@ -107,50 +109,24 @@ class Limits(Wire):
         ]
         return sum(1 for _ in takewhile(lambda edge: value >= edge, edges))
 
+    def between(self, value: float) -> bool:
+        """Whether what a value asks for hangs on the current level."""
+        return self.level(value, 0) != self.level(value, len(self.enter))
+
     def band(self, level: int) -> tuple[float, float | None]:
         """From and to what values a level reaches; the last has no end."""
         return (0.0, *self.enter)[level], (*self.enter, None)[level]
 
 
 VIEW_LIMITS = Limits(
-    enter=(0.6,), leave=(0.4,), dwell=timedelta(minutes=5), stale=timedelta(hours=48)
+    enter=(0.6,),
+    leave=(0.4,),
+    dwell=timedelta(minutes=5),
+    stale=timedelta(hours=48),
+    blind=timedelta(hours=24),
 )
-"""How `LOST_VIEW` is judged: one picture with a lorry before the lens is no lost view."""
-
-
-class Seen(Wire):
-    """The last known value that one camera gave."""
-
-    value: float
-    at: Instant
-
-
-class State(Wire):
-    """All that the state machine of one asset and condition remembers.
-
-    Attributes:
-        status: the current condition.
-        level: the level last told of, even while status is unknown; 0 where there is none.
-        since: capture time at which the open condition, or the current band, began.
-        pending: level that observations in a row ask for, or go beyond → the first of them.
-        last_known_at: last observation with a value.
-        cameras: what each camera saw last, as far as it still counts; "" for all other pictures.
-        silent: whether the condition was raised because nothing came.
-    """
-
-    status: Status = "unknown"
-    level: int = 0
-    since: Instant | None = None
-    pending: dict[int, Instant] = Field(default_factory=dict)
-    last_known_at: Instant | None = None
-    cameras: dict[str, Seen] = Field(default_factory=dict)
-    silent: bool = False
-
-    def status_at(self, time: datetime, stale: timedelta) -> Status:
-        """The status, unknown where it was not confirmed for longer than `stale`."""
-        seen = self.last_known_at
-        holds = self.silent or (seen is not None and time - seen <= stale)
-        return self.status if holds else "unknown"
+"""How `LOST_VIEW` is judged: one picture with a lorry before the lens is no lost view, and a night
+is shorter than a day."""
 
 
 class Change(NamedTuple):
@@ -183,23 +159,32 @@ def judge(
         return state, None
     if last is not None and at - last > limits.stale:
         state = state.model_copy(update={"status": "unknown", "pending": {}})
-    # Of what is told as a range the upper end is judged.
-    value = observation.high if observation.value is None else observation.value
+    # Of what is told as a range the upper end is judged, of what is low the lower.
+    end = observation.low if observation.reason == LOW else observation.high
+    value = end if observation.value is None else observation.value
+    first = at
     if value is None:
-        return state, None
+        blind = state.doubted(observation)
+        if limits.blind is None or at - blind.since < limits.blind:
+            # What one camera cannot see says nothing against what another one does meanwhile.
+            return state if at == last else state.model_copy(update={"doubt": blind}), None
+        value, first = limits.enter[-1], blind.since
     cameras = {name: one for name, one in state.cameras.items() if at - one.at <= limits.together}
     cameras[camera] = Seen(value=value, at=at)
-    known = {"last_known_at": at, "cameras": cameras}
-    wanted = limits.level(max(one.value for one in cameras.values()), state.level)
+    highest = max(one.value for one in cameras.values())
+    unsure = observation.is_probability and limits.between(highest)
+    doubt = state.doubted(observation) if unsure else None
+    known = {"last_known_at": at, "cameras": cameras, "doubt": doubt}
+    wanted = limits.level(highest, state.level)
     between = range(state.level + 1, wanted + 1) or range(wanted, state.level)
-    pending = {level: state.pending.get(level, at) for level in between}
+    pending = {level: state.pending.get(level, first) for level in between}
     settled = [
         level
         for level, since in pending.items()
         # The evidence of a rise is a picture that shows it.
         if at - since >= limits.dwell and (level < state.level or value >= limits.enter[level - 1])
     ]
-    if not pending:
+    if not (pending or unsure):
         known |= {"status": "raised" if wanted else "clear"}
     if not settled:
         return state.model_copy(update=known | {"pending": pending}), None
@@ -222,11 +207,12 @@ def _silent(
     at = observation.observed_at
     if observation.reason != SILENT:
         over = Change(condition.falls, observation, {"since": state.since, "until": at})
-        anew = {"status": "unknown", "level": 0, "since": None, "silent": False}
+        anew = {"status": "unknown", "level": 0, "since": None, "silent": False, "doubt": None}
         # What the picture shows is a new matter, which its dwell keeps from being told at once.
         return judge(state.model_copy(update=anew), observation, condition, limits)[0], over
     if limits.silent is None:
-        return state.model_copy(update={"status": "unknown", "pending": {}}), None
+        unknown = {"status": "unknown", "pending": {}, "doubt": state.doubted(observation)}
+        return state.model_copy(update=unknown), None
     if state.level:  # it was raised before, and nothing says otherwise
         return state, None
     since = at - limits.silent
@@ -257,15 +243,18 @@ def found(
 ) -> Iterator[Event]:
     """Report what nobody registered, once a place: its subject.
 
+    One picture shows a thing once: what it shows in the next cell is another.
+
     Args:
         observations: of quantities in `FOUND`, in any order.
         known: whether a place was reported before.
         source: of the events.
     """
-    reported: set[tuple[str, str]] = set()
+    reported: dict[tuple[str, str], str] = {}
     for one in sorted(observations, key=lambda o: (o.observed_at, o.id)):
         places = list(around(one.asset))
-        if any((place, one.quantity) in reported or known(place) for place in places):
+        by = {reported.get((place, one.quantity), one.work) for place in places}
+        if by != {one.work} or any(known(place) for place in places):
             continue
-        reported.add((one.asset, one.quantity))
+        reported[one.asset, one.quantity] = one.work
         yield types.changed(FOUND[one.quantity], one, source, since=one.observed_at)

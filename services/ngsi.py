@@ -12,17 +12,23 @@ their time, judgements that in which they are told.
 | `vigie.waste.container.found.v1` | `WasteContainer` | `registered` false, `location` |
 | `occupancy.count` in `{vehicle}` or `{cycle}` | `OffStreetParking` | `occupiedSpotNumber` |
 | `occupancy.share` | as the count | `occupancy`, 1 at most; `share` below it is what it is |
+| the same of a `street-parking` | `OnStreetParking` | as the car park's |
+| `occupancy.length` | `OffStreetParking` | `queueLength` |
 | `occupancy.taken` | `ParkingSpot` | `status` |
 | `occupancy.count` in `{person}` | `CrowdFlowObserved` | `peopleCount` |
 | `occupancy.use` | `CrowdFlowObserved` | `useStatus` |
+| what is a container's of an `isle` | `WasteContainerIsle` | as the container's |
+| `vegetation.*` of a `parcel` or `lawn` | `Garden` | none: `refGreenspace` of the record names it |
 | `vegetation.*` | `GreenspaceRecord` | `grassHeight`, `vegetationHeight`, `dryness`, … |
 | `site.view.lost` | `Camera` | `viewStatus` |
 | what began, ended or was withdrawn, but for `SKIPPED` | `Alert` | `status`, `validFrom`, … |
+| `vegetation.dryness`, a hint, likewise | `Anomaly` | `status`, `dateDetected`, … |
+| a purpose of the site, by every batch | `PrivacyObject` | `retentionPeriod`, `notice`, … |
 | whatever looked | `MLModel` | `name`, `version` |
 
 A queue of vehicles is an `OffStreetParking`, too, for the models have none; a cycle park is one for
 bicycles. Events do not say where an asset stands or how much it holds: `location`,
-`totalSpotNumber` and the like are the town's to add. All but alerts are updated, never replaced.
+`totalSpotNumber` and the like are the town's to add. All but `REPLACED` are updated.
 
 NGSI-LD has no null that brokers agree on. So beside every number stands `<name>Status`: `measured`,
 `range` (only `low` and `high` may be told) or `unknown` with an `unknownReason`. The number itself
@@ -35,11 +41,11 @@ sightings, not assets; what purposes measure that are not named above; and the e
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from services import event_types as types
 from services.events import Event
-from services.judgement import LOST_VIEW
+from services.ngsi_models import CHANGES, GARDENS, KINDS, NUMBERS, STATES, Condition
 
 Entity = dict[str, Any]
 """An NGSI-LD entity, normalized (clause 4.5.1), without its @context."""
@@ -50,7 +56,7 @@ TERMS: Mapping[str, str] = json.loads(
 )["@context"]
 """Term → what it stands for, beside those of the core context. A town may serve the file."""
 
-REPLACED = frozenset({"Alert"})
+REPLACED = frozenset({"Alert", "Anomaly", "PrivacyObject"})
 """Types whose entities an event tells whole: what one does not hold is over."""
 
 SKIPPED = frozenset(
@@ -58,72 +64,13 @@ SKIPPED = frozenset(
         # What they settle was recorded before, and stands in the asset's entity.
         *(types.STALL_TAKEN, types.STALL_FREED, types.USE_STARTED, types.USE_ENDED),
         types.OCCUPANCY_CHANGED,
-        # They tell of pictures and of work, of no asset.
-        *(types.IMAGE_QUARANTINED, types.BATCH_COMPLETED),
+        types.IMAGE_QUARANTINED,  # it tells of a picture, of no asset
     }
 )
 """Types of events that no entity tells of."""
 
 _ONE = "C62"  # UN/CEFACT Recommendation 20: counts and ratios
 _CODES = {"m": "MTR", "cm": "CMT"}  # of the same, by UCUM unit
-
-
-class _Condition(NamedTuple):
-    """A condition that alerts tell of: its name, its category, and the type of what it is about."""
-
-    name: str
-    category: str
-    about: str
-
-
-_OVERFLOW = _Condition("waste.overflow", "environment", "WasteContainer")
-_FULL = _Condition("occupancy.full", "traffic", "OffStreetParking")
-_MOWING = _Condition("vegetation.mowing", "environment", "GreenspaceRecord")
-_PRUNING = _Condition("vegetation.pruning", "environment", "GreenspaceRecord")
-_ENCROACHMENT = _Condition("vegetation.encroachment", "environment", "GreenspaceRecord")
-_DRYNESS = _Condition("vegetation.dryness", "environment", "GreenspaceRecord")
-_LOST = _Condition(LOST_VIEW, "security", "Camera")
-_ALERTS: Mapping[str, tuple[_Condition, str]] = {
-    types.OVERFLOW_STARTED: (_OVERFLOW, "active"),
-    types.OVERFLOW_ENDED: (_OVERFLOW, "ended"),
-    types.OCCUPANCY_FULL: (_FULL, "active"),
-    types.OCCUPANCY_AVAILABLE: (_FULL, "ended"),
-    types.MOWING_DUE: (_MOWING, "active"),
-    types.MOWING_DONE: (_MOWING, "ended"),
-    types.PRUNING_DUE: (_PRUNING, "active"),
-    types.PRUNING_DONE: (_PRUNING, "ended"),
-    types.ENCROACHMENT_STARTED: (_ENCROACHMENT, "active"),
-    types.ENCROACHMENT_ENDED: (_ENCROACHMENT, "ended"),
-    types.DRYNESS_STARTED: (_DRYNESS, "active"),
-    types.DRYNESS_ENDED: (_DRYNESS, "ended"),
-    types.VIEW_LOST: (_LOST, "active"),
-    types.VIEW_RESTORED: (_LOST, "ended"),
-}
-
-# Quantity and unit → type and attribute.
-_NUMBERS = {
-    ("waste.overflow", "1"): ("WasteContainer", "overflow"),
-    ("waste.fill_level", "1"): ("WasteContainer", "fillingLevel"),
-    ("occupancy.count", "{vehicle}"): ("OffStreetParking", "occupiedSpotNumber"),
-    ("occupancy.count", "{cycle}"): ("OffStreetParking", "occupiedSpotNumber"),
-    ("occupancy.count", "{person}"): ("CrowdFlowObserved", "peopleCount"),
-    ("occupancy.share", "1"): ("OffStreetParking", "occupancy"),
-    ("vegetation.height", "m"): ("GreenspaceRecord", "vegetationHeight"),
-    ("vegetation.cover", "1"): ("GreenspaceRecord", "vegetationCover"),
-    ("vegetation.over", "1"): ("GreenspaceRecord", "tallShare"),
-    ("vegetation.encroachment", "m"): ("GreenspaceRecord", "encroachmentHeight"),
-    ("vegetation.vigour", "1"): ("GreenspaceRecord", "vigour"),
-    ("vegetation.dryness", "1"): ("GreenspaceRecord", "dryness"),
-    ("vegetation.grass", "cm"): ("GreenspaceRecord", "grassHeight"),
-    ("vegetation.growth", "1"): ("GreenspaceRecord", "growthIndex"),
-}
-_CROWDED = ("square", "pitch")  # kinds of assets where people are counted
-# Quantity → type, attribute, and its value where the quantity is likely, and where not.
-_STATES = {
-    "occupancy.taken": ("ParkingSpot", "status", "occupied", "free"),
-    "occupancy.use": ("CrowdFlowObserved", "useStatus", "inUse", "notInUse"),
-    LOST_VIEW: ("Camera", "viewStatus", "lost", "seen"),
-}
 
 
 def entities(event: Event) -> list[Entity]:
@@ -135,20 +82,22 @@ def entities(event: Event) -> list[Entity]:
     """
     if event.type in SKIPPED:
         return []
+    if event.type == types.BATCH_COMPLETED:
+        return list(_declared(event))
     if event.type == types.EVENT_WITHDRAWN:
-        alert = _ALERTS.get(event.data["type"])
-        if alert is None:
+        change = CHANGES.get(event.data["type"])
+        if change is None:
             return []
-        condition, status = alert
+        condition, status = change
         # What an end is taken back from goes on.
         return [_alert(event, condition, "active" if status == "ended" else "withdrawn")]
-    if event.type in _ALERTS:
-        told: Entity | None = _alert(event, *_ALERTS[event.type])
+    if event.type in CHANGES:
+        told = [_alert(event, *CHANGES[event.type])]
     elif event.type == types.CONTAINER_FOUND:
-        told = _found(event)
+        told = [_found(event)]
     else:
-        told = _observed(event)
-    return [] if told is None else [told, *_model(event.data)]
+        told = list(_observed(event))
+    return [*told, *_model(event.data)] if told else []
 
 
 def in_context(entity: Entity, url: str | None = None) -> Entity:
@@ -211,26 +160,29 @@ def _about(event: Event) -> dict[str, Any]:
     return about | {"model": _relationship(_model_id(data["model"]))}
 
 
-def _observed(event: Event) -> Entity | None:
-    """The entity of what was observed, with what this observation says of it."""
+def _observed(event: Event) -> Iterator[Entity]:
+    """The entity of what was observed, with what this observation says of it, and its garden."""
     data = event.data
-    if (state := _STATES.get(data["quantity"])) is not None:
+    if (state := STATES.get(data["quantity"])) is not None:
         kind, *words = state
         attributes = _state(event, *words)
-    elif (number := _NUMBERS.get((data["quantity"], data["unit"]))) is not None:
+    elif (number := NUMBERS.get((data["quantity"], data["unit"]))) is not None:
         kind, name = number
-        if kind == "OffStreetParking" and data.get("kind") in _CROWDED:
-            kind = "CrowdFlowObserved"
         attributes = _figure(event, name)
     else:
-        return None
+        return
+    kind = KINDS.get((kind, data.get("kind", "")), kind)
     if kind == "CrowdFlowObserved":
         attributes["dateObserved"] = _time(data["observed_at"])
     if kind == "Camera" and "camera" in data:
         attributes["cameraName"] = _property(data["camera"])
     if data["unit"] == "{cycle}":
         attributes["allowedVehicleType"] = _property(["bicycle", "motorcycle"])
-    return _entity(kind, data["asset"], **attributes)
+    gardens = []
+    if kind == "GreenspaceRecord" and data.get("kind") in GARDENS:
+        gardens = [_entity("Garden", data["asset"])]
+        attributes["refGreenspace"] = _relationship(gardens[0]["id"])
+    yield from (_entity(kind, data["asset"], **attributes), *gardens)
 
 
 def _state(event: Event, name: str, likely: str, unlikely: str) -> dict[str, Any]:
@@ -264,24 +216,43 @@ def _found(event: Event) -> Entity:
     return entity
 
 
-def _alert(event: Event, condition: _Condition, status: str) -> Entity:
-    """The alert of an asset and a condition: there is one, which begins and ends again."""
+def _alert(event: Event, condition: Condition, status: str) -> Entity:
+    """The alert or anomaly of an asset and a condition: one, which begins and ends again."""
     time = event.model_dump(mode="json", include={"time"})["time"]
-    back = event.type == types.EVENT_WITHDRAWN
-    about = {"observedAt": time} if back else _about(event)
-    about_kind = "CrowdFlowObserved" if event.data.get("kind") in _CROWDED else condition.about
+    about = {"observedAt": time} if event.type == types.EVENT_WITHDRAWN else _about(event)
+    kind = KINDS.get((condition.about, event.data.get("kind", "")), condition.about)
+    source = _relationship(_id(kind, event.subject))
+    if condition.category is None:
+        detected = {"detectedBy": source, "dateDetected": _time(event.data.get("since", time))}
+        own = detected | {"anomalousProperty": _property(condition.name.partition(".")[2])}
+    else:
+        own = {"category": _property(condition.category), "alertSource": source}
+        own["dateIssued"] = _time(time)
     alert = _entity(
-        "Alert",
+        "Anomaly" if condition.category is None else "Alert",
         event.subject,
         condition=_property(condition.name),
-        category=_property(condition.category),
-        alertSource=_relationship(_id(about_kind, event.subject)),
-        dateIssued=_time(time),
         status=_property(status, **about),
+        **own,
     )
     alert["id"] += f":{condition.name}"
     bounds = {"validFrom": "since", "validTo": "until"}
     return alert | {name: _time(event.data[n]) for name, n in bounds.items() if n in event.data}
+
+
+def _declared(event: Event) -> Iterator[Entity]:
+    """What a site declares of each of its purposes."""
+    territory, site = event.source.split("/")[2::2]
+    for purpose, said in event.data.get("purposes", {}).items():
+        yield {
+            "id": f"urn:ngsi-ld:PrivacyObject:{territory}:{site}:{purpose}",
+            "type": "PrivacyObject",
+            "purpose": _property(purpose),
+            "legalBasis": _property(said["legal_basis"]),
+            "retentionPeriod": _property(f"P{said['images_days']}D"),  # ISO 8601
+            "eventRetentionPeriod": _property(f"P{said['events_days']}D"),
+            "notice": _property(said["notice"]),
+        }
 
 
 def _model_id(model: str) -> str:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from services import event_types as types
 from services.events import Event, Instant, Observation, Wire
-from services.judgement import CONDITIONS, SILENT, Change, Limits, State, judge
+from services.judgement import CONDITIONS, Change, Limits, judge
 from services.silence import due_after, with_silences
+from services.status import SILENT, State
 
 
 class Told(Wire):
@@ -83,7 +84,7 @@ def judge_again(
     arrived = {o.id: -number for number, o in enumerate(reversed(history))}
     inside = sorted(
         (o for o in history if record.horizon is None or o.observed_at >= record.horizon),
-        key=lambda o: (o.observed_at, _picture(o), arrived[o.id], o.id),
+        key=lambda o: (o.observed_at, picture_of(o), arrived[o.id], o.id),
     )
     if not inside:
         return record, []
@@ -137,7 +138,7 @@ def judge_again(
     return after, events
 
 
-def _picture(observation: Observation) -> tuple[str, str]:
+def picture_of(observation: Observation) -> tuple[str, str]:
     """What all looks at one picture have in common: camera, and key but for the work."""
     key = observation.evidence.key.rsplit(".", 2)[0] if observation.evidence else ""
     return observation.camera or "", key

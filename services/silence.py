@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise
 
 from services.events import Observation, derived_id
-from services.judgement import SILENT
+from services.status import SILENT
 
 
 def with_silences(

@@ -8,13 +8,15 @@ import simplejpeg
 from typer.testing import CliRunner
 
 from models.redaction import Redactor
-from services import batches
+from services import batches, ngsi
 from services.catalog import Catalog
 from services.eyes import Eyes
 from services.pipeline import Line
 from services.sites import parse_site
 from serving.cli import app
 from tests.faults import WITNESS, Finder
+from tests.unit.test_events import validate
+from tests.unit.test_ngsi import check
 from tests.views import SITE_HEAD
 
 SITE = parse_site(
@@ -88,7 +90,8 @@ def test_a_camera_that_falls_silent_is_told_and_comes_back(arrive, catalog, tmp_
     assert told() == [(LOST, "12T07:40", "")]
     assert silence()["new_events"] == 0
     (row,) = [json.loads(line) for line in _assets()]
-    assert (row["asset"], row["status"]) == ("urn:vigie:t:s:view:cam-01", "raised")
+    known = ("urn:vigie:t:s:view:cam-01", "raised", None)
+    assert (row["asset"], row["status"], row["reason"]) == known
 
     arrive("20260612T080000Z")  # late
     assert told() == [(LOST, "12T08:00", "")]
@@ -98,6 +101,21 @@ def test_a_camera_that_falls_silent_is_told_and_comes_back(arrive, catalog, tmp_
         (RESTORED, "12T08:00", "13T05:00"),
         (LOST, "13T05:00", ""),  # the clock had been looked at
     ]
+
+
+def test_every_batch_says_what_the_site_declares_of_its_purposes(arrive, catalog):
+    arrive("20260612T060000Z")
+    *_, (_, completed) = catalog.outbox.events()
+    kept = SITE.purposes["waste"].retention_days
+    assert completed.data["purposes"]["waste"] == {
+        "legal_basis": SITE.purposes["waste"].legal_basis,
+        "images_days": kept.images,
+        "events_days": kept.events,
+        "notice": SITE.purposes["waste"].notice,
+    }
+    validate(completed)
+    for entity in ngsi.entities(completed):
+        check(entity)
 
 
 def _assets():

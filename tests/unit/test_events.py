@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
 from services import contract
+from services.event_examples import example
 from services.event_types import DATA, completed, quarantined, recorded
 from services.events import Event, Evidence, Observation, derived_id, work_key
+from services.mqtt import Broker
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
@@ -129,12 +132,15 @@ def test_batch_and_quarantine_events_are_deterministic():
 
 
 CHECKER = FormatChecker()
+OFFICIAL = json.loads((ROOT / "tests" / "cloudevents.json").read_text())
+CLOUDEVENT = Draft7Validator(OFFICIAL, format_checker=CHECKER)
 ENVELOPE = Draft202012Validator(contract.envelope(), format_checker=CHECKER)
 
 
 def validate(event):
-    """Against our schemas, and as the CloudEvents SDK reads it."""
+    """Against CloudEvents' schema and ours, and as the CloudEvents SDK reads it."""
     body = json.loads(event.json_line())
+    CLOUDEVENT.validate(body)
     ENVELOPE.validate(body)
     Draft202012Validator(contract.schema(event.type), format_checker=CHECKER).validate(body["data"])
     DATA[event.type].model_validate(body["data"])
@@ -145,7 +151,7 @@ def validate(event):
 
 @pytest.mark.parametrize("kind", DATA)
 def test_every_type_of_event_validates_against_its_schema(kind):
-    event = contract.example(kind)
+    event = example(kind)
     assert event.type == kind
     assert event.dataschema == contract.schema(kind)["$id"]
     assert json.loads(event.json_line()).keys() <= contract.envelope()["properties"].keys()
@@ -162,13 +168,21 @@ def test_what_is_unknown_what_is_a_range_and_what_a_sensor_says_validate_too():
     "change", [{"time": "noon"}, {"id": ""}, {"sequence": None}, {"specversion": "0.3"}]
 )
 def test_what_is_no_event_of_ours_does_not_validate(change):
-    body = json.loads(contract.example("vigie.waste.overflow.started.v1").json_line())
+    body = json.loads(example("vigie.waste.overflow.started.v1").json_line())
     assert not ENVELOPE.is_valid(body | change)
+
+
+@pytest.mark.parametrize("change", [{"time": "noon"}, {"id": ""}, {"subject": ""}, {"type": None}])
+def test_what_is_no_cloudevent_does_not_validate_against_their_schema(change):
+    Draft7Validator.check_schema(OFFICIAL)
+    body = json.loads(example("vigie.waste.overflow.started.v1").json_line())
+    assert CLOUDEVENT.is_valid(body)
+    assert not CLOUDEVENT.is_valid(body | change)
 
 
 @pytest.mark.parametrize("change", [{"value": "much"}, {"privacy": "none"}, {"since": 3}])
 def test_data_that_is_not_of_its_type_does_not_validate(change):
-    event = contract.example("vigie.waste.overflow.started.v1")
+    event = example("vigie.waste.overflow.started.v1")
     check = Draft202012Validator(contract.schema(event.type))
     assert not check.is_valid(event.data | change)
     assert not check.is_valid({n: v for n, v in event.data.items() if n not in change})
@@ -183,7 +197,52 @@ def test_the_documents_in_docs_are_what_the_code_says():
 def test_the_channels_document_is_asyncapi_and_names_every_type():
     document = contract.asyncapi()
     AsyncAPI3.model_validate(document)
-    assert {one["name"] for one in document["components"]["messages"].values()} == set(DATA)
+    named = {one["name"] for one in document["components"]["messages"].values()}
+    assert named == {"status", *DATA}
     for channel in document["channels"].values():
         named = set(re.findall(r"{(\w+)}", channel["address"]))
-        assert named == set(channel["parameters"])
+        assert named == set(channel.get("parameters", {}))
+
+
+def references(part):
+    if isinstance(part, dict):
+        yield from (one for name, one in part.items() if name == "$ref")
+        part = part.values()
+    if not isinstance(part, str) and isinstance(part, Iterable):
+        for one in part:
+            yield from references(one)
+
+
+def test_every_reference_in_the_channels_document_leads_to_something():
+    document = contract.asyncapi()
+    found = list(references(document))
+    assert len(found) > 4 * len(DATA)
+    for reference in found:
+        place = document
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
+    # Nothing in it changes what they are relative to.
+    assert "$id" not in json.dumps(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_messages_in_the_channels_document_validate_their_examples(kind):
+    document = contract.asyncapi()
+    (message,) = (m for m in document["components"]["messages"].values() if m["name"] == kind)
+    check = Draft202012Validator(document | message["payload"], format_checker=CHECKER)
+    body = message["examples"][0]["payload"]
+    check.validate(body)
+    assert not check.is_valid(body | {"data": {}})
+
+
+def test_the_availability_of_mqtt_is_a_channel_of_its_own():
+    document = contract.asyncapi()
+    broker = Broker("broker", 1883, "vigie", None, None, None)
+    assert document["channels"]["status"]["address"] == broker.status
+    mqtt = document["operations"]["tell_status"]["bindings"]["mqtt"]
+    assert (mqtt["qos"], mqtt["retain"]) == (1, True)
+
+
+def test_the_context_that_a_town_serves_is_the_one_in_use():
+    served = json.loads(contract.documents()["ngsi-context.jsonld"])
+    assert served == json.loads((ROOT / "services" / "ngsi-context.jsonld").read_text())

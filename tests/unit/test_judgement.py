@@ -23,6 +23,7 @@ def observation(minutes, value, reason=None, camera=None):
         value=value,
         unit="1",
         reason=reason if value is None else None,
+        confidence=None if value is None else 0.9,
         observed_at=START + timedelta(minutes=minutes),
         time_source="key",
         evidence=Evidence(key="a.jpg", sha256="0" * 64, polygon=(), redactor="privacy@0"),
@@ -65,6 +66,29 @@ def test_unknown_moves_nothing():
     state, events = judged(0.9, 0.9, 0.9, None, None, None, 0.9)
     assert kinds(events) == ["started"]
     assert state.level == 1
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=30))
+def test_what_is_unknown_breaks_no_run_as_if_nobody_had_looked(values):
+    whole = history(*values)
+    known = [one for one in whole if one.value is not None]
+    (state, events), (same, told) = (judge_all(h, OVERFLOW, LIMITS, SOURCE) for h in (whole, known))
+    assert events == told
+    assert state.model_copy(update={"doubt": same.doubt}) == same
+
+
+def test_fog_for_longer_than_the_dwell_breaks_no_run_and_for_longer_than_stale_does():
+    fog = [observation(m, None, "fog") for m in range(20, 600, 20)]
+    (started,) = judge_all(
+        [observation(0, 0.9), *fog, observation(600, 0.9)], OVERFLOW, LIMITS, "/s"
+    )[1]
+    assert (started.data["since"], started.time) == (
+        "2026-06-12T05:00:00Z",
+        START + timedelta(minutes=600),
+    )
+    later = [observation(m, None, "fog") for m in range(600, 800, 20)]
+    known = observation(800, 0.9)
+    assert judge_all([observation(0, 0.9), *fog, *later, known], OVERFLOW, LIMITS, "/s")[1] == []
 
 
 def test_a_value_between_the_limits_keeps_what_is():

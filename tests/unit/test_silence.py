@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,9 @@ LOST, RESTORED = "vigie.site.view.lost.v1", "vigie.site.view.restored.v1"
 RECORDED, WITHDRAWN = "vigie.observation.recorded.v1", "vigie.event.withdrawn.v1"
 
 
-def sighting(hours, value=0.0):
+def sighting(hours, value=0.0, reason="dark"):
     changes = {"quantity": LOST_VIEW, "camera": "cam-01", "asset": "urn:vigie:t:s:view:cam-01"}
-    seen = observation(round(hours * 60), value, "dark", "cam-01")
+    seen = observation(round(hours * 60), value, reason, "cam-01")
     return seen.model_copy(update=changes)
 
 
@@ -118,6 +119,42 @@ def test_a_camera_that_may_fall_silent_loses_no_view():
     assert town.record.state.status == "unknown"
 
 
+@pytest.mark.parametrize("limits", [WATCHED, VIEW_LIMITS], ids=["silent_hours", "none"])
+@pytest.mark.parametrize("before", [[], [sighting(-1)]], ids=["never seen", "seen"])
+def test_a_lens_that_stays_dark_for_a_day_is_a_lost_view(before, limits):
+    dark = [sighting(h, None) for h in range(59)]
+    state, events = judge_all([*before, *dark], LOST_VIEW, limits, SOURCE)
+    (lost,) = changes(events)
+    assert (lost.type, lost.time) == (LOST, START + 24 * HOUR)
+    assert lost.data["since"] == "2026-06-12T05:00:00Z"
+    assert (lost.data["value"], lost.data["reason"]) == (None, "dark")
+    assert state.status_at(START + 59 * HOUR, limits.stale) == "raised"
+    restored = [sighting(60), sighting(60.2)]
+    state, events = judge_all([*before, *dark, *restored], LOST_VIEW, limits, SOURCE)
+    assert [event.type for event in changes(events)] == [LOST, RESTORED]
+    assert state.status == "clear"
+
+
+def test_nights_lose_no_view():
+    days = [sighting(h, 0.0 if h % 24 < 8 else None) for h in range(240)]
+    assert judge_all(days, LOST_VIEW, WATCHED, SOURCE)[1] == []
+
+
+def test_pictures_that_nobody_can_look_for_a_view_in_lose_none_however_many_come():
+    alive = [sighting(h, None, "no_references") for h in range(90)]
+    state, events = judge_all(alive, LOST_VIEW, WATCHED, SOURCE)
+    assert events == []
+    assert state.reason_at(START + 89 * HOUR, WATCHED.stale) == "no_references"
+    # References come, and it is night.
+    assert judge_all([*alive, sighting(90, None)], LOST_VIEW, WATCHED, SOURCE)[1] == []
+
+
+def test_one_dark_picture_after_days_without_any_is_no_dark_day():
+    state, events = judge_all([sighting(0), sighting(90, None)], LOST_VIEW, VIEW_LIMITS, SOURCE)
+    assert changes(events) == []
+    assert state.reason_at(START + 91 * HOUR, VIEW_LIMITS.stale) == "dark"
+
+
 def test_a_silence_across_the_limit_of_lateness_stays_told():
     town = camera(sighting(0), sighting(20))
     before = town.facts
@@ -129,9 +166,9 @@ def test_a_silence_across_the_limit_of_lateness_stays_told():
 
 
 hours = st.lists(
-    st.tuples(st.integers(0, 40), st.none() | st.sampled_from([0.0, 1.0])),
+    st.tuples(st.integers(0, 80), st.none() | st.sampled_from([0.0, 1.0])),
     min_size=1,
-    max_size=12,
+    max_size=24,
     unique_by=lambda pair: pair[0],
 )
 
@@ -154,14 +191,14 @@ def check(town, ordered, looks, random, condition, limits):
 @given(hours, st.lists(st.integers(0, 60), max_size=4), st.randoms())
 def test_views_tell_the_same_in_any_order(seen, looks, random):
     ordered = [sighting(hour, value) for hour, value in sorted(seen, key=lambda pair: pair[0])]
-    check(Town(WATCHED, 2 * LATENESS, LOST_VIEW), ordered, looks, random, LOST_VIEW, WATCHED)
+    check(Town(WATCHED, 4 * LATENESS, LOST_VIEW), ordered, looks, random, LOST_VIEW, WATCHED)
 
 
 @given(hours, st.lists(st.integers(0, 60), max_size=4), st.randoms())
 def test_assets_tell_the_same_in_any_order(seen, looks, random):
     ordered = [observation(h * 60, v, "dark") for h, v in sorted(seen, key=lambda pair: pair[0])]
     limits = EAGER.model_copy(update={"stale": 3 * HOUR})
-    check(Town(limits, 2 * LATENESS), ordered, looks, random, OVERFLOW, limits)
+    check(Town(limits, 4 * LATENESS), ordered, looks, random, OVERFLOW, limits)
 
 
 @given(hours, st.randoms())
