@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from models.gauge import Reading, Step, look, told
 from models.growth import growth_index
@@ -61,7 +61,9 @@ def fit(count: int) -> None:
         errors = np.abs(truth - steps @ height)
         weights = 1 / np.maximum(errors, 0.3)
     spread = np.array([row.step.for_half() for row in known if row.step])
-    half, _ = nnls(spread, np.minimum(errors, np.quantile(errors, 0.97)))
+    # No edge is told better than to a px.
+    least = [0.0] * (spread.shape[1] - 1) + [1.0]
+    half = lsq_linear(spread, np.minimum(errors, np.quantile(errors, 0.97)), (least, np.inf)).x
     half *= np.quantile(errors / np.maximum(spread @ half, 0.1), 0.91)
     print(f"{len(known)} of {count} read, median error {np.median(errors):.2f} cm")
     print("_HEIGHT =", tuple(round(float(value), 3) for value in height))
@@ -72,7 +74,7 @@ def bands(read: list[Row]) -> Iterator[tuple[str, list[Row]]]:
     yield "all", read
     for low, high in ((1, 2), (2, 4), (4, 6)):
         yield f"{low}–{high} m", [row for row in read if low <= row.scene.distance_m < high]
-    for low, high in ((0, 25), (25, 40), (40, 90)):
+    for low, high in ((0, 25), (25, 40), (40, 60)):
         yield f"grass {low}–{high} cm", [row for row in read if low <= row.truth_cm < high]
     for name, night in (("day", False), ("infrared", True)):
         yield name, [row for row in read if row.scene.night == night]

@@ -1,6 +1,6 @@
 """From heights on a grid to a `HeightMap`: what of them holds, and how sure they are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import cv2
@@ -39,7 +39,8 @@ none is), and where nobody says what they are."""
 
 _DRIFT = 0.03  # standard deviation of the ground between what is known, per metre from it
 _EDGE = 0.5  # of the spread among neighbours: where within a cell does the edge lie?
-_SAMPLE_CELLS = 64
+_SAMPLES, _SAMPLE_CELLS = 3, 64  # windows along each side of a picture, and cells along each
+_ROUGH_M = 1.0  # 25 cm in woods, of the smoothest quarter; lawn told in centimetres has 2 and more
 
 Metres = NDArray[np.float32]
 """(H, W); NaN where nothing is known."""
@@ -87,30 +88,28 @@ def shared(files: Iterable[Located], what: str, ground: Ground, size_hw: tuple[i
     return _part(ground, top, left), (bottom - top, right - left)
 
 
-def samples(
-    read: Callable[[Ground, tuple[int, int]], Metres], grid: Grid, along: int
-) -> NDArray[np.float32]:
-    """What is known in along × along windows that are spread over a grid, (N,)."""
+def samples(grid: Grid) -> list[Grid]:
+    """Nine windows that are spread over a grid: what a survey is checked in."""
     ground, (height, width) = grid
     size_hw = min(height, _SAMPLE_CELLS), min(width, _SAMPLE_CELLS)
-    shares = [(i + 0.5) / along for i in range(along)]
-    windows = [
-        _part(ground, round(down * (height - size_hw[0])), round(across * (width - size_hw[1])))
-        for down, across in product(shares, shares)
-    ]
-    values = np.concatenate([read(window, size_hw).ravel() for window in windows])
-    return np.asarray(values[np.isfinite(values)], np.float32)
+    shares = [(i + 0.5) / _SAMPLES for i in range(_SAMPLES)]
+    return [
+        (_part(ground, round(down * (height - size_hw[0])), round(right * (width - size_hw[1]))),
+         size_hw)
+        for down, right in product(shares, shares)
+    ]  # fmt: skip
 
 
-def plausible(values: NDArray[np.float32]) -> None:
+def plausible(heights: Sequence[Metres]) -> None:
     """Refuse heights above ground that cannot be such.
 
     Args:
-        values: (N,) a sample, m.
+        heights: samples, m.
 
     Raises:
         BadSurface: `mismatch`.
     """
+    values = _known(heights)
     if not values.size:
         return
     below, tall = (values < -BELOW_M).mean(), (values > TALLEST_M).mean()
@@ -124,6 +123,35 @@ def plausible(values: NDArray[np.float32]) -> None:
     else:
         return
     raise BadSurface("mismatch", f"{why}; check dates, vertical datum and units of the files")
+
+
+def in_metres(surfaces: Sequence[Metres], files: Iterable[Located]) -> None:
+    """Refuse heights that are hardly metres, where a file does not say what they are.
+
+    Land has lawns, roads and roofs: in metres the smoothest quarter of it is smooth, in centimetres
+    the noise of what measured it is higher than a house.
+
+    Args:
+        surfaces: samples, taken for m.
+        files: that they are from.
+
+    Raises:
+        BadSurface: `units`.
+    """
+    rough = _known([_spread(surface) for surface in surfaces])
+    if all(file.unit_named for file in files) or not rough.size:
+        return
+    if (least := np.percentile(rough, 25)) > _ROUGH_M:
+        raise BadSurface(
+            "units",
+            f"even the smoothest quarter varies by {least:.1f} m within three cells, if heights are"
+            " in metres: write their unit into the file (tag `units`, or the CRS's vertical part)",
+        )
+
+
+def _known(samples: Sequence[Metres]) -> Metres:
+    values = np.concatenate([sample.ravel() for sample in samples])
+    return np.asarray(values[np.isfinite(values)], np.float32)
 
 
 def mean_of(total: NDArray[np.float64], count: NDArray[np.integer]) -> Metres:
@@ -144,6 +172,15 @@ def around(values: Metres) -> Metres:
     share = _mean_3x3(known)
     mean = _mean_3x3(np.where(known, values, 0)) / np.maximum(share, 0.01)
     return np.where(share > 0.01, mean, np.nan).astype(np.float32)
+
+
+def _spread(values: Metres) -> Metres:
+    """Standard deviation of what is known of a cell and the eight around it."""
+    known = values[np.isfinite(values)]
+    # Squares of heights above the sea are too large to be told apart.
+    level = values - (np.median(known) if known.size else 0)
+    mean, square = around(level), around(np.square(level))
+    return np.sqrt(np.maximum(square - np.square(mean), 0))
 
 
 def _mean_3x3(values: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -208,9 +245,7 @@ def told(
         ground: where the grid of (H, W) lies.
         margin: in cells.
     """
-    mean, square = around(height), around(np.square(height))
-    spread = np.sqrt(np.maximum(square - np.square(mean), 0))
-    sigma = np.hypot(sigma, _EDGE * spread)[inside(margin)]
+    sigma = np.hypot(sigma, _EDGE * _spread(height))[inside(margin)]
     height = height[inside(margin)]
     valid = (height >= -BELOW_M) & (height <= TALLEST_M)  # NaN is neither
     return HeightMap(

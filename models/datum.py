@@ -25,6 +25,11 @@ class Located(Protocol):
         """Of what it holds, in units of the horizontal part of its CRS."""
         ...
 
+    @property
+    def unit_named(self) -> bool:
+        """Whether it says in what unit its heights are; else they are taken for metres."""
+        ...
+
 
 _FOOT, _US_FOOT = 0.3048, 1200 / 3937
 _UNITS_M = {
@@ -80,6 +85,11 @@ def metres_per_unit(crs: CRS, unit: str, name: str) -> float:
             "heights are: write the vertical part of its CRS into it",
         )
     return 1.0
+
+
+def names_unit(crs: CRS, unit: str) -> bool:
+    """Whether a file says in what unit its heights are; as `metres_per_unit`."""
+    return bool(unit) or _upwards(crs) is not None
 
 
 def same_zero(files: Iterable[Located]) -> None:

@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from models.datum import Bounds, Located, horizontal, metres_per_unit
+from models.datum import Bounds, Located, horizontal, metres_per_unit, names_unit
 from models.errors import BadSurface
 from models.ground import Ground
 
@@ -30,6 +30,7 @@ class Heights:
         crs: as the file says, with its vertical part.
         bounds: in units of the horizontal part of the CRS.
         unit_m: a unit of height, m, after the band's own scale and offset.
+        unit_named: whether the file says so.
     """
 
     dataset: DatasetReader
@@ -37,6 +38,7 @@ class Heights:
     crs: CRS
     bounds: Bounds
     unit_m: float
+    unit_named: bool
 
 
 def open_heights(dataset: DatasetReader) -> Heights:
@@ -57,7 +59,8 @@ def open_heights(dataset: DatasetReader) -> Heights:
     tags = {key.lower(): value for key, value in dataset.tags().items()}
     unit = dataset.units[0] or tags.get("units", "")
     unit_m = metres_per_unit(crs, unit, name)
-    return Heights(dataset, name, crs, tuple(dataset.bounds), unit_m)
+    bounds, named = tuple(dataset.bounds), names_unit(crs, unit)
+    return Heights(dataset, name, crs, bounds, unit_m, named)
 
 
 def on_grid(

@@ -42,9 +42,9 @@ _DIRT = 0.5  # how much less hidden shares count that grass does not explain
 _HEIGHTS_CM = np.arange(-8, HEIGHT_CM - 2, 0.5)
 _SPREADS_CM = np.array([0.3, 0.6, 1, 1.5, 2, 3, 4, 5.5, 7.5, 10])
 # Of 1, the step's height, its spread and the tangent of the angle (benchmarks/drawn_gauge.py).
-_HEIGHT = (-0.05, 0.78, 1.25, 4.7)
-# Half of the 90 % interval, of 1, the step's height, its spread and its misfit.
-_HALF = (0.19, 0.016, 0.46, 36.0)
+_HEIGHT = (-0.011, 0.78, 1.245, 4.608)
+# Half of the 90 % interval, of 1, the step's height, spread and misfit, the tangent, and cm a px.
+_HALF = (0.0, 0.027, 0.244, 23.34, 2.103, 2.251)
 
 Outline = NDArray[np.float32]
 
@@ -92,20 +92,23 @@ class Step:
         spread_cm: scale of the logistic function of height that the free share is.
         misfit: mean distance of the shares from it, 0 to 1; hidden ones above it count half.
         down: tangent of the angle at which the camera looks down.
+        px_cm: how much of the gauge a px shows there, upwards, cm.
     """
 
     height_cm: float
     spread_cm: float
     misfit: float
     down: float
+    px_cm: float
 
     def for_height(self) -> Floats:
         """What the height of grass is linear in, (4,)."""
         return np.array([1.0, self.height_cm, self.spread_cm, self.down])
 
     def for_half(self) -> Floats:
-        """What half of the interval is linear in, (4,)."""
-        return np.array([1.0, self.height_cm, self.spread_cm, self.misfit])
+        """What half of the interval is linear in, (6,)."""
+        steep = max(self.down, 0.0)
+        return np.array([1.0, self.height_cm, self.spread_cm, self.misfit, steep, self.px_cm])
 
 
 def read_gauge(
@@ -165,7 +168,7 @@ def look(
     shift = np.array([[1, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]])
     size_wh = pixels.shape[1], pixels.shape[0]
     down = looking_down(shift @ found.to_px, size_wh, height)
-    return Step(height, spread, misfit, down), found, corner
+    return Step(height, spread, misfit, down, found.px_cm(height)), found, corner
 
 
 def _unknown(reason: str, cells: int = 0, outline: Outline | None = None) -> Reading:

@@ -93,6 +93,11 @@ class Found:
         corners = np.array([[-half, HEIGHT_CM], [half, HEIGHT_CM], [half, 0.0], [-half, 0.0]])
         return _through(self.to_px, corners)
 
+    def px_cm(self, height_cm: float) -> float:
+        """Centimetres of the gauge, upwards, that a px shows at a height."""
+        ends = _through(self.to_px, np.array([[0.0, height_cm - 0.5], [0.0, height_cm + 0.5]]))
+        return 1 / float(np.linalg.norm(ends[1] - ends[0]))
+
 
 def find_gauge(grey: Pixels, covers: Sequence[Floats] = ()) -> tuple[Found | None, int]:
     """Look for the gauge in uint8 (H, W); also how many markers were read.

@@ -19,7 +19,8 @@ ALIKE = 0.75
 """Share of the cells' sigma that stays in a mean over many: `training.canopy` measures it."""
 
 _VEGETATION = 0.5  # probability from which a cell is vegetation
-_DOUBT = 0.2  # probability from which a cell may be vegetation
+_DOUBT = 0.2  # probability from which a cell may be vegetation, and that it may be none
+_SURE = 1 - _DOUBT
 _GAIN = 1.1  # by which the bands of two flights may differ without a plant having changed
 _REACHED_M2 = 4.0  # area that must be as high as what is said to stand near a line
 
@@ -44,7 +45,6 @@ class Parcel(NamedTuple):
         mean: height of the vegetation in metres; the median and the 95th percentile follow.
         median: as told.
         p95: as told.
-        over: share of the known area where vegetation is higher than the limit.
     """
 
     analysed: float
@@ -52,7 +52,6 @@ class Parcel(NamedTuple):
     mean: Estimate
     median: Estimate
     p95: Estimate
-    over: Estimate
 
 
 def inside(rings: Sequence[NDArray[np.floating]], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
@@ -88,55 +87,92 @@ def near(
     return mask
 
 
-def parcel(heights: HeightMap, limit_m: float) -> Parcel:
-    """What stands on a parcel.
+class _Cells(NamedTuple):
+    """What is known of cells, (N,) each.
 
-    The errors of neighbouring cells are alike, so heights are taken to be off all together, by
-    `ALIKE` of their sigma.
+    Errors of neighbouring cells are alike, so heights are taken to be off all together, by `ALIKE`
+    of their sigma.
+    """
+
+    likely: NDArray[np.float32]
+    metres: NDArray[np.float32]
+    least: NDArray[np.float32]
+    most: NDArray[np.float32]
+
+
+def _cells(heights: HeightMap) -> _Cells:
+    known = heights.valid
+    metres, reach = heights.metres[known], ALIKE * Z90 * heights.sigma[known]
+    return _Cells(heights.vegetation[known], metres, np.maximum(metres - reach, 0), metres + reach)
+
+
+def parcel(heights: HeightMap) -> Parcel:
+    """What stands on a parcel; where there may be no vegetation, its height may be 0.
 
     Args:
         heights: of the parcel's cells and no others.
-        limit_m: height over which `over` counts.
     """
-    known = heights.valid
-    share = float(known.sum() / max(known.size, 1))
-    if not known.any():
-        return Parcel(0.0, *[_NOTHING] * 5)
-    likely = heights.vegetation[known]
-    plants = likely >= _VEGETATION
-    metres, reach = heights.metres[known][plants], ALIKE * Z90 * heights.sigma[known][plants]
-    bounds = [np.maximum(metres + side * reach, 0) for side in (0, -1, 1)]
+    if not heights.valid.any():
+        return Parcel(0.0, *[_NOTHING] * 4)
+    likely, metres, least, most = _cells(heights)
+    # A cell that may be vegetation or not counts for both.
+    sets = [likely >= sure for sure in (_VEGETATION, _SURE, _DOUBT)]
 
     def over_all(figure: Callable[[NDArray[np.float32]], Any]) -> Estimate:
-        return Estimate(*(float(figure(part)) if len(part) else 0.0 for part in bounds))
+        middle, low, high = (
+            [float(figure(part[chosen])) if chosen.any() else 0.0 for chosen in sets]
+            for part in (metres, least, most)
+        )
+        return Estimate(middle[0], min(low), max(high))
 
-    count = len(likely)
-    # A cell that may be vegetation or not counts for both.
-    least, most = (float((likely >= sure).mean()) for sure in (1 - _DOUBT, _DOUBT))
     return Parcel(
-        share,
-        Estimate(float(plants.mean()), least, most),
+        float(heights.valid.mean()),
+        Estimate(*(float(chosen.mean()) for chosen in sets)),
         over_all(np.mean),
         over_all(np.median),
         over_all(lambda part: np.quantile(part, 0.95)),
-        over_all(lambda part: (part > limit_m).sum() / count),
     )
+
+
+def share_over(heights: HeightMap, limit_m: float, up_to_m: float = math.inf) -> Estimate:
+    """Share of the known area where vegetation is higher than a limit, and not than another.
+
+    Args:
+        heights: of the parcel's cells and no others.
+        limit_m: what is higher counts.
+        up_to_m: what is higher still does not.
+    """
+    if not heights.valid.any():
+        return _NOTHING
+    likely, metres, least, most = _cells(heights)
+    value = (likely >= _VEGETATION) & (metres > limit_m) & (metres <= up_to_m)
+    low = (likely >= _SURE) & (least > limit_m) & (most <= up_to_m)
+    high = (likely >= _DOUBT) & (most > limit_m) & (least <= up_to_m)
+    return Estimate(*(float(chosen.mean()) for chosen in (value, low, high)))
 
 
 def reached(heights: HeightMap, cell_m2: float) -> Estimate:
     """The height that at least four square metres of vegetation reach, in metres.
 
+    The upper end takes what was not analysed to be as what was.
+
     Args:
         heights: of the cells that count and no others.
         cell_m2: area of a cell.
     """
-    plants = heights.valid & (heights.vegetation >= _VEGETATION)
-    metres, reach = heights.metres[plants], ALIKE * Z90 * heights.sigma[plants]
+    likely, metres, least, most = _cells(heights)
     rank = max(1, round(_REACHED_M2 / cell_m2))
-    if len(metres) < rank:
-        return Estimate(0.0, 0.0, 0.0)
-    highest = (np.sort(metres + side * reach)[-rank] for side in (0, -1, 1))
-    return Estimate(*(max(float(height), 0.0) for height in highest))
+    fewer = max(1, round(rank * len(likely) / max(heights.valid.size, 1)))
+
+    def highest(part: NDArray[np.float32], sure: float, rank: int) -> float:
+        plants = part[likely >= sure]
+        return float(np.sort(plants)[-rank]) if len(plants) >= rank else 0.0
+
+    return Estimate(
+        highest(metres, _VEGETATION, rank),
+        highest(least, _SURE, rank),
+        highest(most, _DOUBT, fewer),
+    )
 
 
 def vigour(colours: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Estimate | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from models.datum import Bounds, horizontal, metres_per_unit
+from models.datum import Bounds, horizontal, metres_per_unit, names_unit
 from models.errors import BadSurface
 from models.ground import Ground
 
@@ -71,6 +71,7 @@ class Cloud:
         crs: as the file says, with its vertical part.
         bounds: of its points, in units of the horizontal part of the CRS.
         unit_m: a unit of height, m.
+        unit_named: whether the file says so.
         classified: whether somebody said what its returns hit.
         indexed: whether a part of it can be read without the rest (COPC).
     """
@@ -79,6 +80,7 @@ class Cloud:
     crs: CRS
     bounds: Bounds
     unit_m: float
+    unit_named: bool
     classified: bool
     indexed: bool
 
@@ -101,39 +103,56 @@ def open_cloud(path: Path) -> Cloud:
     classified = bool((_KIND_OF_CLASS[classes] < OTHER).any())
     left, bottom, right, top = corners.tolist()
     unit_m = metres_per_unit(crs, "", path.name)
-    return Cloud(path, crs, (left, bottom, right, top), unit_m, classified, indexed)
+    bounds, named = (left, bottom, right, top), names_unit(crs, "")
+    return Cloud(path, crs, bounds, unit_m, named, classified, indexed)
 
 
-def gather(clouds: Sequence[Cloud], ground: Ground, size_hw: tuple[int, int]) -> Cells:
-    """Count the returns of clouds into the cells of a grid.
+def gather(clouds: Sequence[Cloud], grids: Sequence[tuple[Ground, tuple[int, int]]]) -> list[Cells]:
+    """Count the returns of clouds into the cells of grids.
 
-    Memory holds the grid and one piece of a cloud, however many points there are. Of a COPC only
-    the pieces that meet the grid are read; other files are read through.
+    Memory holds the grids and one piece of a cloud, however many points there are. Of a COPC only
+    the pieces that meet a grid are read; other files are read through, once for all grids.
 
     Args:
         clouds: any of them may lie elsewhere.
-        ground: where the grid lies.
-        size_hw: of the grid.
+        grids: where each lies, and its height and width in cells.
 
     Raises:
         BadSurface: `unreadable`.
     """
-    cells = Cells(
-        np.zeros((len(KINDS), *size_hw), np.int32),
-        np.full((len(KINDS), *size_hw), -np.inf, np.float32),
-        np.zeros((len(KINDS), *size_hw), np.float64),
-        np.full(size_hw, np.inf, np.float32),
-    )
+    told = [
+        Cells(
+            np.zeros((len(KINDS), *size_hw), np.int32),
+            np.full((len(KINDS), *size_hw), -np.inf, np.float32),
+            np.zeros((len(KINDS), *size_hw), np.float64),
+            np.full(size_hw, np.inf, np.float32),
+        )
+        for _, size_hw in grids
+    ]
     for cloud in clouds:
         across = horizontal(cloud.crs, cloud.path.name)
-        here = Transformer.from_crs(across, ground.crs, always_xy=True)
+        parts: list[tuple[_Part, Bounds]] = []
         with _reading(cloud.path):
-            for rows, columns in _blocks(size_hw, BLOCK_CELLS if cloud.indexed else max(size_hw)):
-                window = _window(ground, rows, columns, here, cloud.bounds)
-                if window is not None:
-                    for points in _pieces(cloud, window):
-                        _count(cells, points, cloud, ground, rows, columns, here)
-    return cells
+            for (ground, size_hw), cells in zip(grids, told, strict=True):
+                here = Transformer.from_crs(across, ground.crs, always_xy=True)
+                side = BLOCK_CELLS if cloud.indexed else max(size_hw)
+                for rows, columns in _blocks(size_hw, side):
+                    window = _window(ground, rows, columns, here, cloud.bounds)
+                    if window is not None:
+                        parts.append((_Part(cells, ground, rows, columns, here), window))
+            for part, points in _pieces(cloud, parts):
+                _count(part, points, cloud.unit_m)
+    return told
+
+
+class _Part(NamedTuple):
+    """A block of a grid's cells, and the way there from a cloud's CRS."""
+
+    cells: Cells
+    ground: Ground
+    rows: range
+    columns: range
+    here: Transformer
 
 
 def _blocks(size_hw: tuple[int, int], side: int) -> Iterator[tuple[range, range]]:
@@ -155,35 +174,31 @@ def _window(
     return (left, bottom, right, top) if left <= right and bottom <= top else None
 
 
-def _pieces(cloud: Cloud, window: Bounds) -> Iterator[Any]:
-    """Points of a cloud, all that lie in the window among them."""
+def _pieces(cloud: Cloud, parts: Sequence[tuple[_Part, Bounds]]) -> Iterator[tuple[_Part, Any]]:
+    """Points of a cloud for each part, all that lie in its window among them."""
+    if not parts:
+        return
     if cloud.indexed:
-        limits = laspy.copc.Bounds(np.array(window[:2]), np.array(window[2:]))
         with cloud.path.open("rb") as stream:
             reader = laspy.CopcReader(stream, decompression_selection=_FIELDS)
-            yield reader.query(limits)
+            for part, window in parts:
+                limits = laspy.copc.Bounds(np.array(window[:2]), np.array(window[2:]))
+                yield part, reader.query(limits)
         return
     with laspy.open(cloud.path, decompression_selection=_FIELDS) as file:
         missing = file.header.point_count
         for points in file.chunk_iterator(CHUNK_POINTS):
             missing -= len(points)
             x, y = np.asarray(points.x), np.asarray(points.y)
-            left, bottom, right, top = window
-            yield points[(x >= left) & (x <= right) & (y >= bottom) & (y <= top)]
+            for part, (left, bottom, right, top) in parts:
+                yield part, points[(x >= left) & (x <= right) & (y >= bottom) & (y <= top)]
     if missing:  # the library only logs it
         raise BadSurface("unreadable", f"{cloud.path.name} ends {missing} points too early")
 
 
-def _count(
-    cells: Cells,
-    points: Any,
-    cloud: Cloud,
-    ground: Ground,
-    rows: range,
-    columns: range,
-    here: Transformer,
-) -> None:
+def _count(part: _Part, points: Any, unit_m: float) -> None:
     """Add the points that lie in a block of cells."""
+    cells, ground, rows, columns, here = part
     kind = _KIND_OF_CLASS[np.asarray(points.classification, np.uint8)]
     a, b, c, d, e, f = ground.affine
     x, y = here.transform(np.asarray(points.x), np.asarray(points.y))
@@ -192,7 +207,7 @@ def _count(
     keep = (kind < _DROPPED) & ~np.asarray(points.withheld, np.bool_)
     keep &= (row >= rows[0]) & (row <= rows[-1]) & (column >= columns[0]) & (column <= columns[-1])
     at = row[keep].astype(np.intp), column[keep].astype(np.intp)
-    z = np.asarray(points.z)[keep] * cloud.unit_m
+    z = np.asarray(points.z)[keep] * unit_m
     np.add.at(cells.counts, (kind[keep], *at), 1)
     np.add.at(cells.total, (kind[keep], *at), z)
     np.maximum.at(cells.top, (kind[keep], *at), z.astype(np.float32))

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio import DatasetReader
 
 from models.above import (
     ACCURACY_M,
     REACH_M,
+    Grid,
     Metres,
     around,
     bare,
+    in_metres,
     inside,
     mean_of,
     plausible,
@@ -34,9 +37,7 @@ from models.errors import BadSurface
 from models.ground import Ground
 from models.heights import LOW_M, HeightMap
 from models.relief import ground_cells
-from models.returns import GROUND, OTHER, PLANT, SOLID, gather, open_cloud
-
-_SAMPLES = 3  # windows along each side of a picture that a survey is checked in
+from models.returns import GROUND, OTHER, PLANT, SOLID, Cells, gather, open_cloud
 
 
 class SurfaceModel:
@@ -72,7 +73,9 @@ class SurfaceModel:
         both = shared(self._surface, "surface model", ground, size_hw)
         if terrain:
             both = shared(self._terrain, "terrain", *both)
-            plausible(samples(self._difference, both, _SAMPLES))
+        seen = [self._above(*sample)[:2] for sample in samples(both)]
+        in_metres([top for _, top in seen], self._surface)
+        plausible([height for height, _ in seen])
 
     def heights(
         self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
@@ -88,22 +91,23 @@ class SurfaceModel:
         Raises:
             BadSurface: `unreadable`.
         """
+        height, _, unsure, margin = self._above(ground, size_hw)
+        sigma = np.hypot(np.hypot(self._accuracy_m, self._accuracy_m), unsure)
+        return told(without_peaks(height), sigma, unsaid(prior, size_hw), ground, margin)
+
+    def _above(
+        self, ground: Ground, size_hw: tuple[int, int]
+    ) -> tuple[Metres, Metres, NDArray[np.float32], int]:
+        """Height above ground, the surface, how unsure the ground is, and the margin of all."""
         cell_m = ground.gsd_m(size_hw)
         margin = 1 if self._terrain else round(REACH_M / cell_m)
         wide = wider(ground, size_hw, margin)
-        sigma = np.full(wide[1], np.hypot(self._accuracy_m, self._accuracy_m), np.float32)
+        top = on_grid(self._surface, *wide)
         if self._terrain:
-            height = self._difference(*wide)
-        else:
-            top = on_grid(self._surface, *wide)
-            under, unsure = bare(top, ground_cells(top, top, cell_m), cell_m)
-            height, sigma = top - under, np.hypot(sigma, unsure)
-        return told(without_peaks(height), sigma, unsaid(prior, size_hw), ground, margin)
-
-    def _difference(self, ground: Ground, size_hw: tuple[int, int]) -> Metres:
-        return on_grid(self._surface, ground, size_hw) - on_grid(
-            self._terrain, ground, size_hw, smooth=True
-        )
+            under = on_grid(self._terrain, *wide, smooth=True)
+            return top - under, top, np.zeros_like(top), margin
+        under, unsure = bare(top, ground_cells(top, top, cell_m), cell_m)
+        return top - under, top, unsure, margin
 
 
 class AboveGround:
@@ -129,7 +133,9 @@ class AboveGround:
         self._rasters = [open_heights(raster) for raster in rasters]
         self._accuracy_m = accuracy_m
         known = shared(self._rasters, "raster of heights", ground, size_hw)
-        plausible(samples(lambda *grid: on_grid(self._rasters, *grid), known, _SAMPLES))
+        seen = [on_grid(self._rasters, *sample) for sample in samples(known)]
+        plausible(seen)
+        in_metres(seen, self._rasters)
 
     def heights(
         self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
@@ -177,7 +183,17 @@ class PointCloud:
         self._classified = self._clouds[0].classified
         if terrain:
             both = shared(self._terrain, "terrain", *both)
-            plausible(samples(self._lowest, both, 1))  # a file without an index is read through
+        self._check([self._wider(*sample) for sample in samples(both)])
+
+    def _check(self, grids: Sequence[Grid]) -> None:
+        surfaces, heights = [], []
+        for cells, wide in zip(gather(self._clouds, grids), grids, strict=True):
+            lowest = np.where(np.isfinite(cells.lowest), cells.lowest, np.nan)
+            bare_ground = mean_of(cells.total[GROUND], cells.counts[GROUND])
+            surfaces.append(bare_ground if self._classified else lowest)
+            heights.append(lowest - self._under(cells, *wide)[0])
+        in_metres(surfaces, self._clouds)
+        plausible(heights)
 
     def heights(
         self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
@@ -196,21 +212,12 @@ class PointCloud:
         Raises:
             BadSurface: `unreadable`.
         """
-        cell_m = ground.gsd_m(size_hw)
-        # Two cells: what is around a cell tells its height where it is empty, and how sure it is.
-        margin = 2 if self._terrain else round(REACH_M / cell_m)
-        wide = wider(ground, size_hw, margin)
-        count, top, total, lowest = gather(self._clouds, *wide)
+        wide = self._wider(ground, size_hw)
+        [cells] = gather(self._clouds, [wide])
+        count, top, total, _ = cells
         mean = mean_of(total.sum(0), count.sum(0))
-        unsure = np.full(wide[1], self._accuracy_m, np.float32)
-        if self._terrain:
-            under = on_grid(self._terrain, *wide, smooth=True)
-        else:
-            level, known = mean_of(total[GROUND], count[GROUND]), count[GROUND] > 0
-            if not self._classified:
-                known = ground_cells(np.where(count.sum(0) > 0, lowest, np.nan), mean, cell_m)
-                level = mean
-            under, unsure = bare(level, known, cell_m)
+        under, unsure = self._under(cells, *wide)
+        margin = (wide[1][0] - size_hw[0]) // 2
         plants, others = count[PLANT], count[SOLID] + count[OTHER]
         highest = np.where(plants >= others, top[PLANT], np.maximum(top[SOLID], top[OTHER]))
         height = np.where(highest - under > LOW_M, highest - under, mean - under)
@@ -222,7 +229,23 @@ class PointCloud:
         sigma = np.full(wide[1], self._accuracy_m, np.float32)
         return told(height, np.hypot(sigma, unsure), vegetation, ground, margin)
 
-    def _lowest(self, ground: Ground, size_hw: tuple[int, int]) -> Metres:
-        lowest = gather(self._clouds, ground, size_hw).lowest
-        known = np.where(np.isfinite(lowest), lowest, np.nan)
-        return known - on_grid(self._terrain, ground, size_hw, smooth=True)
+    def _wider(self, ground: Ground, size_hw: tuple[int, int]) -> Grid:
+        # Two cells: what is around a cell tells its height where it is empty, and how sure it is.
+        margin = 2 if self._terrain else round(REACH_M / ground.gsd_m(size_hw))
+        return wider(ground, size_hw, margin)
+
+    def _under(
+        self, cells: Cells, ground: Ground, size_hw: tuple[int, int]
+    ) -> tuple[Metres, NDArray[np.float32]]:
+        """The bare ground below returns, and how unsure it is."""
+        if self._terrain:
+            under = on_grid(self._terrain, ground, size_hw, smooth=True)
+            return under, np.full(size_hw, self._accuracy_m, np.float32)
+        count, _, total, lowest = cells
+        if self._classified:
+            level, known = mean_of(total[GROUND], count[GROUND]), count[GROUND] > 0
+        else:
+            level, met = mean_of(total.sum(0), count.sum(0)), np.isfinite(lowest)
+            cell_m = ground.gsd_m(size_hw)
+            known = ground_cells(np.where(met, lowest, np.nan), level, cell_m)
+        return bare(level, known, ground.gsd_m(size_hw))

@@ -15,7 +15,7 @@ from models.registration import MODEL as REGISTRATION
 from services.audit import Witness
 from services.outcome import Stages, Testimony
 from services.sites import Site
-from services.tiles import LIMITS, HeightSource
+from services.tiles import LEGIBLE_M, LIMITS, HeightSource
 
 _OTHER_SHAPE = 0.02  # of the ratio of width to height; codecs cut off some rows
 _VERSION = f"vigie@{version('vigie')}"
@@ -28,10 +28,12 @@ class Eyes:
     Attributes:
         redactor: covers personal data.
         detectors: name → detector.
+        above: covers it in pictures from straight above that may show persons; `redactor` if None.
     """
 
     redactor: Redactor
     detectors: Mapping[str, Detector]
+    above: Redactor | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -40,7 +42,13 @@ class Eyes:
         Vigie's own version is part of it: how detections become observations changes with it.
         """
         found = sorted(d.model for d in self.detectors.values())
-        return (self.redactor.model, *found, REGISTRATION, _VERSION)
+        above = [self.above.model] if self.above else []
+        return (self.redactor.model, *above, *found, REGISTRATION, _VERSION)
+
+    def redactor_at(self, gsd_m: float | None) -> Redactor:
+        """What covers personal data where a px shows `gsd_m` of ground; None in other pictures."""
+        legible = gsd_m is not None and gsd_m < LEGIBLE_M
+        return self.above if self.above and legible else self.redactor
 
     @property
     def height_source(self) -> HeightSource | None:
@@ -48,12 +56,13 @@ class Eyes:
         told = (d for d in self.detectors.values() if isinstance(d, HeightSource))
         return next(told, None)
 
-    def testimony(self, witness: Witness, data: bytes) -> Testimony:
+    def testimony(self, witness: Witness, data: bytes, gsd_m: float | None = None) -> Testimony:
         """What the audit wants to know of the redaction of this original."""
+        redactor = self.redactor_at(gsd_m)
         return {
             "original": witness.original(data),
-            "redactor": self.redactor.model,
-            "thresholds": dict(self.redactor.thresholds),
+            "redactor": redactor.model,
+            "thresholds": dict(redactor.thresholds),
         }
 
     def see(
@@ -99,7 +108,7 @@ class Eyes:
     ) -> tuple[RedactedFrame, dict[str, Detections]]:
         """`see`, for what is decoded already: `zones` in px, `data` the file that it comes from."""
         with stages.of("redact"):
-            redacted = self.redactor(frame, zones, original=data)
+            redacted = self.redactor_at(frame.gsd_m)(frame, zones, original=data)
             del frame  # nothing below may see it
         with stages.of("detect"):
             return redacted, {name: find(redacted) for name, find in self.detectors.items()}

@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import rasterio
 
 from models.cells import Cells, decode
+from models.detectors.vegetation import VegetationDetector
 from models.errors import BadImage, Reasoned, StorageError
 from models.mosaic import Mosaic, blend
 from models.raster import ENV, Raster, Window
@@ -22,6 +24,7 @@ from services.observing import Origin
 from services.outcome import Outcome, Stages
 from services.pipeline import Line
 from services.quicklook import quicklook
+from services.sites import Survey
 from services.survey_map import SurveyMap, surveying
 from services.tiles import captured, open_raster
 
@@ -102,6 +105,20 @@ def _models(line: Line, survey: str) -> dict[str, str]:
     return models
 
 
+def _quality(line: Line, survey: Survey) -> dict[str, Any]:
+    """Whether heights were measured, else how well the network tells them by its card."""
+    if survey.heights is not None:
+        return {"vigie:heights": "measured", "vigie:accuracy_m": survey.heights.accuracy_m}
+    detector = line.eyes.detectors.get("vegetation")
+    card = detector.card if isinstance(detector, VegetationDetector) else None
+    told = {
+        name: figure
+        for name, figure in (card.metrics if card else {}).items()
+        if name.startswith(("MAE, m,", "coverage of 90 % intervals,"))
+    }
+    return {"vigie:heights": "learned", "vigie:quality": told}
+
+
 def _told(
     line: Line, catalog: Catalog, item: Item, raster: Raster, mosaic: Mosaic, stages: Stages
 ) -> Outcome:
@@ -120,7 +137,7 @@ def _told(
         time_source,
         files["heights"],
         sha256,
-        line.eyes.redactor.model,
+        line.eyes.redactor_at(raster.gsd_m).model,
         _models(line, survey.id),
     )
     with rasterio.open(mosaic.heights) as heights, rasterio.open(mosaic.colours) as colours:
@@ -147,6 +164,7 @@ def _told(
                     "vigie:source_gsd_m": round(raster.gsd_m, 4),
                     "vigie:analysed": share,
                     "vigie:mean_sigma_m": round(mosaic.sigma_m, 3),
+                    **_quality(line, survey),
                     "vigie:sha256": sha256,
                 },
                 raster.infrared,

@@ -12,6 +12,7 @@ from services.audit import Witness
 from services.eyes import Eyes
 from services.measured import Measured
 from services.pipeline import Line
+from services.purposes.occupancy import KINDS
 from services.references import References
 from services.seal import Seal
 from services.settings import Settings
@@ -40,12 +41,17 @@ def open_locators(settings: Settings) -> list[Locator]:
     return [PersonalData(cache=settings.cache, precision=settings.precision)]
 
 
-def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Redactor:
+def open_redactor(
+    settings: Settings,
+    redaction: Redaction | None = None,
+    locators: Sequence[Locator] | None = None,
+) -> Redactor:
     """The redactor that everything published goes through.
 
     Args:
         settings: where networks are kept, their arithmetic, and the secret that noise hangs on.
         redaction: what is covered and how; faces and plates when None.
+        locators: what finds it; `open_locators`' when None.
 
     Raises:
         BadWeights: weights are missing or damaged.
@@ -54,7 +60,7 @@ def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Red
     """
     wanted = redaction or Redaction()
     return Redactor(
-        open_locators(settings),
+        open_locators(settings) if locators is None else locators,
         style=wanted.style,
         cover=wanted.cover,
         noise_key=settings.key("noise"),
@@ -62,8 +68,23 @@ def open_redactor(settings: Settings, redaction: Redaction | None = None) -> Red
     )
 
 
+def covered_from_above(site: Site) -> Redaction:
+    """What is covered in pictures from straight above that may show persons: persons, too.
+
+    Unless the site file says what is covered, or the site counts persons.
+    """
+    said = site.redaction
+    counted = {KINDS.get(asset.kind) for asset in site.assets if asset.purpose == "occupancy"}
+    if "cover" in said.model_fields_set or "person" in counted:
+        return said
+    return said.model_copy(update={"cover": (*said.cover, "person")})
+
+
 def open_eyes(
-    detectors: Sequence[str], settings: Settings, redactor: Redactor | None = None
+    detectors: Sequence[str],
+    settings: Settings,
+    redactor: Redactor | None = None,
+    above: Redactor | None = None,
 ) -> Eyes:
     """Load the detectors named, and the redactor unless one is given.
 
@@ -71,6 +92,7 @@ def open_eyes(
         detectors: plug-in names.
         settings: where networks are kept, and their arithmetic.
         redactor: what covers personal data; `open_redactor`'s when None.
+        above: the same in pictures from straight above that may show persons.
 
     Raises:
         UnknownPlugin: no such detector.
@@ -83,6 +105,7 @@ def open_eyes(
             name: plugins.load(detector_plugins, name).load(cache=cache, precision=precision)
             for name in sorted(set(detectors))
         },
+        above,
     )
 
 
@@ -97,7 +120,12 @@ def open_line(store: Store, site: Site, purposes: Sequence[str], settings: Setti
     """
     wanted = purposes_of(site, purposes)
     detectors = [name for purpose in wanted.values() for name in purpose.DETECTORS]
-    eyes = open_eyes(detectors, settings, open_redactor(settings, site.redaction))
+    locators = open_locators(settings)
+    redactor = open_redactor(settings, site.redaction, locators)
+    more = covered_from_above(site)
+    differs = site.surveys and more != site.redaction
+    above = open_redactor(settings, more, locators) if differs else None
+    eyes = open_eyes(detectors, settings, redactor, above)
     witness = Witness(settings.operator, site.source, settings.key("audit"))
     recipient = settings.quarantine_recipient
     seal = Seal(recipient) if recipient else None

@@ -2,9 +2,42 @@
 
 from unittest import mock
 
+from pystac.extensions.projection import SCHEMA_URI
+
 from services import batches, fleet
 from services.settings import Settings
 from tests.orthophotos import SITE, line, opened
+
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_PLACED = {
+    "type": "object",
+    "properties": {
+        "proj:code": {"type": ["string", "null"], "pattern": "^[A-Z0-9]+:[0-9]+$"},
+        "proj:wkt2": {"type": ["string", "null"]},
+        "proj:shape": {
+            "type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2
+        },
+        "proj:transform": {"oneOf": [
+            _NUMBERS | {"minItems": n, "maxItems": n} for n in (6, 9)
+        ]},
+    },
+    "patternProperties": {
+        "^proj:(?!code$|wkt2$|projjson$|geometry$|bbox$|centroid$|shape$|transform$)": False
+    },
+}  # fmt: skip
+PROJECTION = {
+    "type": "object",
+    "required": ["type", "properties", "assets", "stac_extensions"],
+    "properties": {
+        "type": {"const": "Feature"},
+        "stac_extensions": {"contains": {"const": SCHEMA_URI}},
+        "properties": _PLACED | {
+            "anyOf": [{"required": [f"proj:{name}"]} for name in ("code", "wkt2", "projjson")]
+        },
+        "assets": {"additionalProperties": _PLACED},
+    },
+}  # fmt: skip
+"""What the projection extension 2.0 of STAC asks of an item; its own schema is on the web only."""
 
 
 def submitted(store, catalog, data, key="vol/ortho.tif"):

@@ -12,13 +12,19 @@ from models.heights import LOW_M
 from models.parcels import ALIKE, Z90
 from training import registration
 from training.evaluate import Figure, bootstrap, resampled, told
-from training.vegetation import COVERS, Land, named_heights, read_covers, read_heights
+from training.vegetation import COVERS, Land, named_heights, read_heights, with_trees
 
 BANDS_M = (LOW_M, 2.0, 5.0, 10.0)
 """Heights from which the next band begins."""
 
 _BLOCK = 128  # cells of the blocks that bootstrap draws: neighbours are not independent
 _SPLITS = {"val": ("val",), "test": ("test_inregion", "test_crossregion")}
+_TRUTHS = (
+    (True, False, ", highest of 3 × 3 cells"),
+    (False, False, ", highest of 3 × 3 cells, not registered"),
+    (False, True, ", raw cells"),
+)
+"""Whether heights are registered, whether they are of single cells, and how that is told."""
 _MIN_CELLS = 300  # of a side: smaller pieces say too little of shifts
 _LARGE = 40
 _PARCELS = (10, 20, _LARGE, 80)  # cells of the sides of squares that stand for parcels
@@ -104,8 +110,9 @@ def _squares(size_hw: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
 def figures(data: Path, split: str, detector: VegetationDetector) -> dict[str, dict[str, Figure]]:
     """Figures by region, and of covers.
 
-    Those of heights that are not registered (`training.registration`) are of what was delivered:
-    heights known perfectly, but as far off as these are, would be wrong by as much.
+    Heights are those of the highest of 3 × 3 cells, or of single cells. Those that are not
+    registered (`training.registration`) are of what was delivered: heights known perfectly, but as
+    far off as these are, would be wrong by as much.
 
     Args:
         data: the folder of all data.
@@ -113,16 +120,18 @@ def figures(data: Path, split: str, detector: VegetationDetector) -> dict[str, d
         detector: what is measured.
     """
     table: dict[str, dict[str, Figure]] = {}
-    for registered, as_told in ((True, ""), (False, ", not registered")):
+    for registered, raw, as_told in _TRUTHS:
         lands = [
             land
             for name in _SPLITS[split]
-            for land in read_heights(data, name, registered=registered)
+            for land in read_heights(data, name, registered=registered, raw=raw)
         ]
         for region in sorted({land.region for land in lands}):
             own = see(detector, [land for land in lands if land.region == region])
             table[region + as_told] = _heights(_blocks(own)) | _parcels(own)
-    table["covers"] = _covers(see(detector, read_covers(data, split)))
+    marked = with_trees(data, split)
+    covered = see(detector, [land for land, _ in marked])
+    table["covers"] = _covers(covered) | _crowns(covered, [trees for _, trees in marked])
     return table
 
 
@@ -220,6 +229,17 @@ def _covers(seen: Sequence[Seen]) -> dict[str, Figure]:
                 rights.append(float((one.look.covers.argmax(0)[here] == i).mean()))
         found[f"{name} said to be it"] = bootstrap(np.array(rights, np.float64))
     return found
+
+
+def _crowns(seen: Sequence[Seen], trees: Sequence[NDArray[np.float32]]) -> dict[str, Figure]:
+    """Share of the trees that people marked, at whose mark a tree is said to be; by picture."""
+    tree, rights = COVERS.index("tree"), []
+    for one, marks in zip(seen, trees, strict=True):
+        if len(marks):
+            size_xy = np.array(one.land.covers.shape)[::-1]
+            x, y = np.minimum(np.floor(marks).astype(int), size_xy - 1).T
+            rights.append(float((one.look.covers.argmax(0)[y, x] == tree).mean()))
+    return {"marked trees said to be one": bootstrap(np.array(rights, np.float64))}
 
 
 def find_shifts(data: Path, detector: VegetationDetector) -> None:

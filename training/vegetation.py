@@ -26,6 +26,7 @@ _NO_HEIGHT = 65535
 _NO_KIND = 255
 _TREE_M = 2.5  # what is lower may be a shrub or tall grass
 _COVER_GSD_M = 0.6
+_MARK_M = 1.0  # around a tree's mark, its crown is
 _COVER_SPLITS = {"eureka": "val", "palm": "test"}  # cities; all others are for training
 _ZOOM = 0.15  # logarithm of the widest zoom: what is larger is higher too
 
@@ -36,8 +37,7 @@ class Land:
 
     Attributes:
         pixels: uint8 (H, W, 3) RGB.
-        metres: float32 (H, W), the highest within a cell and its neighbours, as trees lean and
-            LiDAR leaves holes; NaN where unknown, or no vegetation stands there.
+        metres: float32 (H, W); NaN where unknown, or no vegetation stands there.
         covers: uint8 (H, W), bits of what it may be; 0 beyond the picture's border.
         region: where it lies.
     """
@@ -48,18 +48,24 @@ class Land:
     region: str
 
 
-def read_heights(data: Path, split: str, *, registered: bool = True) -> list[Land]:
+def read_heights(
+    data: Path, split: str, *, registered: bool = True, raw: bool = False
+) -> list[Land]:
     """Land with LiDAR heights; see `named_heights`."""
-    return [land for _, land in named_heights(data, split, registered=registered)]
+    return [land for _, land in named_heights(data, split, registered=registered, raw=raw)]
 
 
-def named_heights(data: Path, split: str, *, registered: bool = True) -> list[tuple[str, Land]]:
+def named_heights(
+    data: Path, split: str, *, registered: bool = True, raw: bool = False
+) -> list[tuple[str, Land]]:
     """Land with LiDAR heights, and the name of the file of these.
 
     Args:
-        data: the folder `vegetation`.
+        data: the folder of all data.
         split: train, val, test_inregion or test_crossregion.
         registered: heights are moved to where the picture shows them.
+        raw: heights are those of each cell alone, else of the highest of it and the eight around
+            it, as trees lean and LiDAR leaves holes.
 
     Raises:
         BadConfiguration: it is not there.
@@ -74,14 +80,17 @@ def named_heights(data: Path, split: str, *, registered: bool = True) -> list[tu
         ) from error
     shifts = registration.kept() if registered else {}
     named = ((Path(row["height"]).name, row) for row in rows)
-    return [(name, _with_heights(folder, row, shifts.get(name))) for name, row in named]
+    return [(name, _with_heights(folder, row, shifts.get(name), raw)) for name, row in named]
 
 
-def _with_heights(folder: Path, row: dict[str, str], shifts: registration.Field | None) -> Land:
+def _with_heights(
+    folder: Path, row: dict[str, str], shifts: registration.Field | None, raw: bool
+) -> Land:
     pixels = _picture(folder / row["rgb"])
     with rasterio.open(folder / row["height"]) as raster:
-        raw = raster.read(1)  # uint16 cm
-    metres = np.where(raw == _NO_HEIGHT, np.nan, raw / 100).astype(np.float32)
+        centimetres = raster.read(1)  # uint16
+    known = centimetres != _NO_HEIGHT
+    metres = np.where(known, centimetres / 100, np.nan).astype(np.float32)
     if shifts is not None:
         metres = registration.moved(metres, shifts)
     if row["cls"]:
@@ -107,7 +116,7 @@ def _with_heights(folder: Path, row: dict[str, str], shifts: registration.Field 
         metres = np.where(np.isnan(blocks), -1, blocks).max((1, 3)).astype(np.float32)
         metres[metres < 0] = np.nan
         covers = covers[step // 2 : rows : step, step // 2 : columns : step]
-    return Land(pixels, _highest_near(metres), covers, row["region"])
+    return Land(pixels, metres if raw else _highest_near(metres), covers, row["region"])
 
 
 def _highest_near(metres: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,7 +138,21 @@ def _labels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_covers(data: Path, split: str) -> list[Land]:
-    """Land of which is known, in parts, whether it is grass, trees or neither; grass is low.
+    """Land of which is known, in parts, whether it is grass, trees or neither; see `with_trees`."""
+    return [land for land, _ in with_trees(data, split)]
+
+
+def with_trees(data: Path, split: str) -> list[tuple[Land, NDArray[np.float32]]]:
+    """Land of which is known, in parts, what covers it, and the trees that people marked there.
+
+    Grass is low. What nobody labelled is tree within `_MARK_M` of a mark.
+
+    Args:
+        data: the folder of all data.
+        split: train, val or test.
+
+    Returns:
+        Land, and the marks (N, 2) in cells, x before y.
 
     Raises:
         BadConfiguration: it is not there.
@@ -148,11 +171,30 @@ def read_covers(data: Path, split: str) -> list[Land]:
         covers = np.full(labels.shape, _ANY, np.uint8)
         for value, bits in ((0, OTHER), (1, GRASS), (2, TREE)):
             covers[labels == value] = bits
+        trees = _marks(folder / "trees" / f"{path.stem}.csv") * np.float32(scale)
+        covers[(labels == _NO_KIND) & _around(trees, labels.shape)] = TREE
         metres = np.where(labels == 1, 0, np.nan).astype(np.float32)
-        found.append(Land(pixels, metres, covers, city))
+        found.append((Land(pixels, metres, covers, city), trees))
     if not found:
         raise BadConfiguration(f"no pictures of the {split} split in {folder}")
     return found
+
+
+def _marks(path: Path) -> NDArray[np.float32]:
+    """The trees of a picture, (N, 2) px; none where nobody looked for any."""
+    if not path.exists():
+        return np.zeros((0, 2), np.float32)
+    with path.open(encoding="utf-8") as file:
+        marks = [(float(row["x"]), float(row["y"])) for row in csv.DictReader(file)]
+    return np.array(marks, np.float32).reshape(-1, 2)
+
+
+def _around(marks: NDArray[np.float32], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Cells (H, W) within `_MARK_M` of marks (N, 2)."""
+    near = np.zeros(size_hw, np.uint8)
+    for x, y in np.floor(marks).astype(int).tolist():
+        cv2.circle(near, (x, y), round(_MARK_M / GRID_M), 1, cv2.FILLED)
+    return near > 0
 
 
 def views(

@@ -6,11 +6,14 @@ camera sees grass. Each asset says by its `kind` what is measured there:
 - `parcel`, a polygon, from maps: `vegetation.height`, the mean height of its vegetation in metres;
   what is under half a metre is only told as a range. Its detail holds median and 95th percentile
   with their intervals. `vegetation.cover`, the share of it that is vegetation; `vegetation.over`,
-  the share of it that is higher than the asset's limit `height_m`; `vegetation.vigour`, NDVI where
-  the survey has a near infrared band, else the green leaf index; and `vegetation.dryness`, by how
-  much that has fallen below the best of the same parcel's last `_SEASON`, a hint and no more.
+  the share of it that is higher than the asset's limit `height_m`; `vegetation.unmown`, where the
+  asset has a limit `mow_m`, the share that is higher than that and not than `height_m`, as trees
+  are; `vegetation.vigour`, NDVI where the survey has a near infrared band, else the green leaf
+  index; and `vegetation.dryness`, by how much that has fallen below the best of the same parcel's
+  last 120 days, a hint and no more.
 - `clearance`, a line such as a road, a path or a power line, from maps: `vegetation.encroachment`,
-  the height in metres that four square metres of vegetation within `distance_m` of it reach.
+  the height in metres that four square metres of vegetation within `distance_m` of it reach; a
+  range where that is under half a metre.
 - `gauge`, an outline in a camera's view around a printed stake: `vegetation.grass` in centimetres.
 - `lawn`, an outline in a camera's view: `vegetation.growth` since it was mown as on the camera's
   references; an index without a unit, about 1 where it is clearly grown, never centimetres.
@@ -18,7 +21,7 @@ camera sees grass. Each asset says by its `kind` what is measured there:
 Unknown where too little was analysed, or the view is dark or lost: never "low".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Self
 
@@ -29,13 +32,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models import gauge, growth
 from models.gauge import read_gauge
 from models.growth import growth_index
-from models.heights import GRID_M, LOW_M
-from models.parcels import Estimate, parcel, reached, vigour
+from models.heights import LOW_M
 from services import judgement as judge
 from services.events import Observation
 from services.sites import Asset
-from services.survey_cells import gathered, pieces, strips
 from services.survey_map import SurveyMap
+from services.survey_parcels import clearance, parcels
 from services.view import View
 
 DETECTORS = ("vegetation",)
@@ -48,9 +50,6 @@ KINDS: Mapping[str, str] = {
 }
 """Kind of asset → the GeoJSON type of its geometry; any where only a camera sees it."""
 
-_ANALYSED = 0.5  # share of a parcel that must be known
-_SEASON = timedelta(days=120)
-
 
 class Limits(BaseModel):
     """Limits an asset may set.
@@ -59,6 +58,10 @@ class Limits(BaseModel):
         height_m: height over which vegetation of a parcel is to be pruned.
         prune: share of the parcel so high from which pruning is due.
         pruned: share under which it is done.
+        mow_m: height over which a parcel is to be mown, below `height_m`; none where maps do not
+            say so.
+        mow: share of the parcel so high from which mowing is due.
+        mown: share under which it is done.
         distance_m: on either side of a line, within which it shall be clear.
         encroached_m: height from which vegetation grows into the way.
         cleared_m: height under which it does so no longer.
@@ -77,6 +80,9 @@ class Limits(BaseModel):
     height_m: float = Field(default=2.0, ge=LOW_M, le=60)
     prune: float = Field(default=0.2, gt=0, le=1)
     pruned: float = Field(default=0.1, ge=0, le=1)
+    mow_m: float | None = Field(default=None, ge=LOW_M, le=5)
+    mow: float = Field(default=0.5, gt=0, le=1)
+    mown: float = Field(default=0.2, ge=0, le=1)
     distance_m: float = Field(default=2.0, gt=0, le=100)
     encroached_m: float = Field(default=2.0, ge=LOW_M, le=60)
     cleared_m: float = Field(default=1.0, ge=0, le=60)
@@ -94,6 +100,8 @@ class Limits(BaseModel):
         for enter, leave in _PAIRS.values():
             if getattr(self, leave) > getattr(self, enter):
                 raise ValueError(f"{leave} must not be above {enter}")
+        if self.mow_m is not None and self.mow_m >= self.height_m:
+            raise ValueError("mow_m must be below height_m")
         return self
 
 
@@ -102,6 +110,7 @@ _PAIRS = {
     "vegetation.encroachment": ("encroached_m", "cleared_m"),
     "vegetation.mowing": ("mow_cm", "mown_cm"),
     "vegetation.growing": ("grown", "cut"),
+    "vegetation.unmown": ("mow", "mown"),
     "vegetation.dryness": ("dry", "watered"),
 }
 """Condition → the limits at which it begins and ends."""
@@ -177,112 +186,8 @@ def survey(of: SurveyMap) -> list[Observation]:
     for asset, rings in of.assets("vegetation"):
         limits = Limits.model_validate(asset.limits)
         if asset.kind == "parcel":
-            seen += _parcel(of, asset, rings, limits)
+            seen += parcels(of, asset, rings, limits.height_m, limits.mow_m)
         elif asset.kind == "clearance":
-            seen.append(_clearance(of, asset, rings[0], limits))
+            line = rings[0]
+            seen.append(clearance(of, asset, line, limits.distance_m, limits.encroached_m))
     return seen
-
-
-_Rings = Sequence[NDArray[np.float64]]
-
-
-def _parcel(of: SurveyMap, asset: Asset, rings: _Rings, limits: Limits) -> list[Observation]:
-    parts = list(strips(of.window(rings), rings))
-    heights = gathered(of, parts)
-    found = parcel(heights, limits.height_m)
-    polygon = np.asarray(rings[0], np.float32)
-    reason = "not_analysed" if found.analysed < _ANALYSED else None
-
-    def told(quantity: str, figure: Estimate, unit: str = "1", **more: float) -> Observation:
-        return of.observe(
-            asset.id,
-            quantity,
-            polygon,
-            "vegetation",
-            value=None if reason else figure.value,
-            unit=unit,
-            low=None if reason else figure.low,
-            high=None if reason else figure.high,
-            reason=reason,
-            detail=more,
-        )
-
-    cover = told("vegetation.cover", found.cover, analysed=found.analysed)
-    over = told("vegetation.over", found.over, height_m=limits.height_m)
-    if reason is None and found.mean.value < LOW_M:
-        height = of.observe(
-            asset.id,
-            "vegetation.height",
-            polygon,
-            "vegetation",
-            unit="m",
-            low=0,
-            high=max(LOW_M, found.mean.high),
-            reason="low",
-        )
-    else:
-        spread = {} if reason else _named("median", found.median) | _named("p95", found.p95)
-        height = told("vegetation.height", found.mean, "m", **spread)
-    observations = [height, cover, over]
-    known = heights.valid & (heights.vegetation >= 0.5)
-    colours = [of.colours(window)[mask] for window, mask in parts]
-    index = None if reason else vigour(np.concatenate(colours)[None], known)
-    if index is not None:
-        observations += _water(of, asset, polygon, index)
-    return observations
-
-
-def _named(name: str, figure: Estimate) -> dict[str, float]:
-    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-
-
-def _water(
-    of: SurveyMap, asset: Asset, polygon: NDArray[np.float32], index: Estimate
-) -> list[Observation]:
-    """How green a parcel is, and how much less so than at its best of the season."""
-    at = of.origin.observed_at
-    name = {"near_infrared": float(of.infrared)}
-    vigorous = of.observe(
-        asset.id,
-        "vegetation.vigour",
-        polygon,
-        "vegetation",
-        value=index.value,
-        low=index.low,
-        high=index.high,
-        detail=name,
-    )
-    before = [
-        one.value
-        for one in of.past(asset.id, "vegetation.vigour")
-        if one.value is not None and at - _SEASON <= one.observed_at < at
-        # The two indices cannot be compared.
-        if one.detail == vigorous.detail
-    ]
-    best = max(before, default=0)
-    if best <= 0:
-        return [vigorous]
-    fall = min(max(1 - index.value / best, 0), 1)
-    dry = of.observe(asset.id, "vegetation.dryness", polygon, "vegetation", value=fall)
-    return [vigorous, dry]
-
-
-def _clearance(
-    of: SurveyMap, asset: Asset, line: NDArray[np.float64], limits: Limits
-) -> Observation:
-    heights = gathered(of, pieces(of, line, limits.distance_m))
-    analysed = float(heights.valid.mean()) if heights.valid.size else 0.0
-    figure = reached(heights, GRID_M**2)
-    known = analysed >= _ANALYSED
-    return of.observe(
-        asset.id,
-        "vegetation.encroachment",
-        np.asarray(line, np.float32),
-        "vegetation",
-        unit="m",
-        value=figure.value if known else None,
-        low=figure.low if known else None,
-        high=figure.high if known else None,
-        reason=None if known else "not_analysed",
-        detail={"analysed": analysed},
-    )

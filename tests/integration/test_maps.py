@@ -5,8 +5,10 @@ import io
 import json
 import re
 from dataclasses import replace
+from unittest.mock import Mock
 
 import cv2
+import jsonschema
 import numpy as np
 import pystac
 import pytest
@@ -17,14 +19,17 @@ from rasterio.io import MemoryFile
 from rio_cogeo import cog_validate
 
 from models import raster as rasters
+from models.card import read_card
 from models.cells import BANDS, NO_COLOUR, NOT_ANALYSED
+from models.detectors.vegetation import VegetationDetector
 from models.heights import OVERLAP_CELLS
 from models.redaction import verify_bare
-from services import batches, tiles
+from services import batches, maps, tiles
 from services.catalog import Catalog
 from services.items import Item
+from services.site_fields import MeasuredHeights, Survey
 from serving.report import write_report
-from tests.mapping import bands, mapped, submitted, work
+from tests.mapping import PROJECTION, bands, mapped, submitted, work
 from tests.orthophotos import SECRET, SITE, Green, Parcels, drawn, encoded, line, opened
 
 GREEN_REACH = 4
@@ -87,11 +92,13 @@ def test_what_comes_out_is_what_gis_people_expect(store, catalog, pixels, tmp_pa
                 assert data.descriptions == BANDS
     described = json.loads(store.get("redacted", made.files["item"])[0])
     validate_dict(described, extensions=[])  # the schemas of the core are at hand
+    jsonschema.validate(described, PROJECTION)
     item = pystac.Item.from_dict(described)
     assert item.ext.proj.code == "EPSG:2154"
     assert item.ext.proj.shape == [360, 320]
     assert described["properties"]["vigie:analysed"] == 1.0
     assert described["properties"]["vigie:mean_sigma_m"] == 1.0
+    assert described["properties"]["vigie:heights"] == "learned"
     assert "green@0" in described["properties"]["vigie:models"]
     west, south, east, north = item.bbox
     assert -3.4 < west < east < -3.3
@@ -250,3 +257,16 @@ def test_a_batch_without_rasters_keeps_its_name():
     assert item.model_dump_json() == '{"key":"a.jpg","etag":"1"}'
     whole = batches.Manifest(site={}, purposes=("waste",), models=("m@1",), items=(item,) * 20)
     assert [len(shard) for shard in whole.shards] == [8, 8, 4]
+
+
+def test_a_map_says_how_well_its_heights_are_known(store):
+    made = line(store)
+    files = MeasuredHeights(points=("a.laz",), accuracy_m=0.2)
+    surveys = [Survey(id="s", key_prefix="s/", heights=heights) for heights in (None, files)]
+    learned, measured = (maps._quality(made, survey) for survey in surveys)
+    assert learned == {"vigie:heights": "learned", "vigie:quality": {}}
+    assert measured == {"vigie:heights": "measured", "vigie:accuracy_m": 0.2}
+    made.eyes.detectors["vegetation"] = Mock(VegetationDetector, card=read_card("vegetation"))
+    told = maps._quality(made, surveys[0])["vigie:quality"]
+    assert any(name.startswith("MAE, m, validation") for name in told)
+    assert any(name.startswith("coverage of 90 % intervals, validation") for name in told)

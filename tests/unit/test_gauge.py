@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from models.gauge import Reading, look, read_gauge
+from models.gauge import Reading, look, read_gauge, told
 from models.markers import CELLS, HEIGHT_CM, WIDTH_CM, sheet
 from models.redaction import Region
 from serving.cli import app
@@ -80,6 +81,19 @@ def test_how_steeply_the_camera_looks_is_read_from_the_gauge(yaw, down):
     up = np.array([0, -np.cos(down), -np.sin(down)])
     sine = -foot @ up / np.linalg.norm(foot)
     assert at_foot == pytest.approx(np.tan(np.arcsin(sine)), abs=0.12)
+
+
+@pytest.mark.parametrize("away_cm", [150, 400])
+def test_how_much_a_px_shows_and_how_steeply_it_looks_make_the_interval(away_cm):
+    step = step_of(hung(cut(30), down=0.0, away_cm=away_cm))
+    assert step.px_cm == pytest.approx(away_cm / FOCAL_PX, rel=0.05)
+
+    def width(**other):
+        reading = told(replace(step, **other), look(hung(cut(30)))[1], np.zeros(2))
+        return reading.high_cm - reading.low_cm
+
+    assert width() < width(px_cm=2 * step.px_cm)
+    assert width() < width(down=1.0)
 
 
 def test_shade_hides_nothing():

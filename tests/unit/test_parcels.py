@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.ground import Ground
 from models.heights import HeightMap
-from models.parcels import ALIKE, Z90, inside, near, parcel, reached, vigour
+from models.parcels import ALIKE, Z90, inside, near, parcel, reached, share_over, vigour
 
 GROUND = Ground((0.5, 0, 0, 0, -0.5, 0), "EPSG:2154")
 
@@ -55,10 +55,11 @@ def test_near_is_what_no_segment_is_farther_from(points, distance):
 
 
 def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alike():
-    found = parcel(heights(np.full((20, 20), 6.0), sigma=2.0), 5.0)
+    six = heights(np.full((20, 20), 6.0), sigma=2.0)
+    found = parcel(six)
     assert found.mean.value == found.median.value == found.p95.value == 6
     assert found.mean.high - found.mean.value == pytest.approx(ALIKE * Z90 * 2, abs=1e-4)
-    assert found.over == (1, 0, 1)
+    assert share_over(six, 5.0) == (1, 0, 1)
     assert found.cover == (1, 1, 1)
     assert found.analysed == 1
 
@@ -66,33 +67,58 @@ def test_a_parcel_of_one_height_has_it_with_the_interval_of_errors_that_are_alik
 def test_what_was_not_analysed_is_neither_low_nor_bare():
     valid = np.zeros((10, 10), bool)
     valid[:3] = True
-    found = parcel(heights(np.full((10, 10), 4.0), valid=valid), 2.0)
+    four = heights(np.full((10, 10), 4.0), valid=valid)
+    found = parcel(four)
     assert found.analysed == pytest.approx(0.3)
-    assert (found.mean.value, found.cover.value, found.over.value) == (4, 1, 1)
-    unknown = parcel(heights(np.full((4, 4), 4.0), valid=False), 2.0)
-    assert unknown.analysed == 0
-    assert np.isnan(unknown.mean).all()
+    assert (found.mean.value, found.cover.value, share_over(four, 2.0).value) == (4, 1, 1)
+    unknown = heights(np.full((4, 4), 4.0), valid=False)
+    assert parcel(unknown).analysed == 0
+    assert np.isnan(parcel(unknown).mean).all()
+    assert np.isnan(share_over(unknown, 2.0)).all()
 
 
 def test_buildings_are_no_vegetation_however_high():
     metres, plants = np.full((10, 10), 30.0), np.zeros((10, 10))
     metres[:5], plants[:5] = 3.0, 1.0
-    found = parcel(heights(metres, 0.5, plants), 2.0)
-    assert (found.cover.value, found.mean.value, found.over.value) == (0.5, 3, 0.5)
-    assert reached(heights(metres, 0.5, plants), 0.25).value == 3
+    told = heights(metres, 0.5, plants)
+    found = parcel(told)
+    assert (found.cover.value, found.mean.value, share_over(told, 2.0).value) == (0.5, 3, 0.5)
+    assert reached(told, 0.25).value == 3
 
 
-def test_doubt_about_cover_widens_its_interval():
-    found = parcel(heights(np.full((10, 10), 3.0), 0.5, 0.6), 2.0)
-    assert found.cover == (1, 0, 1)
+@pytest.mark.parametrize(("likely", "said"), [(0.45, 0), (0.6, 1)])
+def test_where_there_may_be_no_vegetation_all_intervals_hold_both(likely, said):
+    six = heights(np.full((10, 10), 6.0), 0.5, likely)
+    found = parcel(six)
+    assert found.cover == share_over(six, 2.0) == (said, 0, 1)
+    for height in (found.mean, found.median, found.p95, reached(six, 0.25)):
+        assert (height.value, height.low) == (6 * said, 0)
+        assert height.high == pytest.approx(6 + ALIKE * Z90 * 0.5, abs=1e-3)
+
+
+def test_a_mean_may_fall_with_cells_that_may_be_vegetation_too():
+    metres, likely = np.full((10, 10), 6.0), np.ones((10, 10))
+    metres[:5], likely[:5] = 1.0, 0.3
+    mean = parcel(heights(metres, 0.1, likely)).mean
+    assert mean.value == 6
+    assert mean.low == pytest.approx(3.5 - ALIKE * Z90 * 0.1, abs=1e-3)
+
+
+def test_a_share_up_to_another_limit_leaves_out_what_is_higher():
+    metres = np.full((10, 10), 0.2)
+    metres[:4], metres[4:6] = 0.9, 9.0
+    assert share_over(heights(metres, 0.05), 0.6, 2.0) == (0.4, 0.4, 0.4)
+    assert share_over(heights(metres, 0.3), 0.6, 2.0) == (0.4, 0, 0.4)
 
 
 @given(st.floats(0.1, 5), st.integers(0, 2**32 - 1))
 def test_intervals_hold_their_values_and_grow_with_sigma(sigma, seed):
     metres = np.random.default_rng(seed).uniform(0, 20, (12, 12))
-    narrow = parcel(heights(metres, sigma), 5.0)
-    wide = parcel(heights(metres, 2 * sigma), 5.0)
-    for one, other in zip(narrow[1:], wide[1:], strict=True):
+    narrow, wide = (
+        (*parcel(told)[1:], share_over(told, 5.0), reached(told, 0.25))
+        for told in (heights(metres, sigma), heights(metres, 2 * sigma))
+    )
+    for one, other in zip(narrow, wide, strict=True):
         assert one.low <= one.value <= one.high
         assert other.low <= one.low + 1e-5
         assert other.high >= one.high - 1e-5
@@ -104,8 +130,15 @@ def test_four_square_metres_must_reach_a_height_that_is_said_to_stand_near():
     assert reached(heights(metres), 0.25).value == 7
     metres[0, 0] = 0
     assert reached(heights(metres), 0.25).value == 0
-    few = heights(metres, valid=np.eye(20, dtype=bool) & (np.arange(20) < 3))
-    assert reached(few, 0.25) == (0, 0, 0)
+
+
+def test_what_was_not_analysed_may_be_as_high_as_what_was():
+    metres = np.zeros((20, 20))
+    metres[:3, :4] = 7.0  # three square metres
+    assert reached(heights(metres), 0.25) == (0, 0, pytest.approx(ALIKE * Z90, abs=1e-3))
+    half = heights(metres, valid=np.arange(20) < 10)
+    assert (reached(half, 0.25).value, reached(half, 0.25).low) == (0, 0)
+    assert reached(half, 0.25).high == pytest.approx(7 + ALIKE * Z90, abs=1e-3)
 
 
 def test_vigour_is_ndvi_where_there_is_near_infrared_else_the_green_leaf_index():

@@ -53,7 +53,7 @@ def test_a_copc_read_in_parts_holds_each_return_once(tmp_path):
     x, y = Transformer.from_crs(CRS_2154, "EPSG:32630", always_xy=True).transform(X + 70, Y + 70)
     ground = Ground((0.5, 0.0, x - 60, 0.0, -0.5, y + 60), "EPSG:32630")
     whole, parts = (
-        gather([open_cloud(tmp_path / name)], ground, (240, 240))
+        gather([open_cloud(tmp_path / name)], [(ground, (240, 240))])[0]
         for name in ("a.laz", "a.copc.laz")
     )
     assert whole.counts.sum() > 20_000

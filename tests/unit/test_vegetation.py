@@ -3,8 +3,10 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+import cv2
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 from models.canopy import Canopy, CanopyNetwork
@@ -17,9 +19,18 @@ from models.ground import Ground
 from models.heights import OVERLAP_CELLS, HeightMap, ramp
 from models.raster import PITCH_CELLS
 from models.redaction import Region, redact
-from training.canopy import Seen, _blocks, _heights
+from training.canopy import Seen, _blocks, _crowns, _heights
 from training.tasks.vegetation import RECIPE, losses
-from training.vegetation import COVERS, GRASS, OTHER, TREE, Land, view
+from training.vegetation import (
+    COVERS,
+    GRASS,
+    OTHER,
+    TREE,
+    Land,
+    read_heights,
+    view,
+    with_trees,
+)
 
 SIDE = 192
 LAMBERT_93 = Ground((0.25, 0, 650_000, 0, -0.25, 6_860_000), "EPSG:2154")
@@ -216,3 +227,53 @@ def test_figures_of_a_perfect_answer_and_of_one_that_is_off_by_a_metre():
     assert off["MAE, m"][0] == off["bias, m"][0] == pytest.approx(1, abs=1e-5)
     assert off["coverage of 90 % intervals"][0] == 0
     assert right["MAE of their median, m"][0] == pytest.approx(4.9, abs=0.2)
+
+
+def write_cover(folder, city):
+    for name in ("images", "labels", "trees"):
+        (folder / "vegetation" / "cover" / name).mkdir(parents=True, exist_ok=True)
+    labels = np.full((60, 60), 255, np.uint8)
+    labels[:, :20] = 1  # grass
+    there = folder / "vegetation" / "cover"
+    cv2.imwrite(str(there / "images" / f"{city}_0.jpg"), drawn(60, 60))
+    cv2.imwrite(str(there / "labels" / f"{city}_0.png"), labels)
+    (there / "trees" / f"{city}_0.csv").write_text("x,y\n50,30\n10,30\n")
+
+
+def test_what_nobody_labelled_is_tree_where_people_marked_one(tmp_path):
+    write_cover(tmp_path, "bishop")
+    [(land, trees)] = with_trees(tmp_path, "train")
+    assert land.covers.shape == (72, 72)
+    np.testing.assert_allclose(trees, [[60, 36], [12, 36]])
+    assert (land.covers[36, 58:63] == TREE).all()  # within a metre
+    assert (land.covers[36, [56, 64]] == TREE | GRASS | OTHER).all()
+    assert (land.covers[:, :20] == GRASS).all()  # a label is believed
+
+
+def test_marked_trees_are_found_where_the_network_says_tree(tmp_path):
+    write_cover(tmp_path, "eureka")
+    [(land, trees)] = with_trees(tmp_path, "val")
+    covers = np.zeros((3, 72, 72), np.float32)
+    covers[COVERS.index("tree"), :, 30:], covers[0, :, :30] = 1, 1
+    look = Look(covers, land.metres, land.metres)
+    found = _crowns([Seen(land, look, land.metres)], [trees])
+    assert found["marked trees said to be one"][0] == 0.5
+
+
+def test_raw_heights_are_of_single_cells_others_of_the_highest_around(tmp_path):
+    folder = tmp_path / "vegetation"
+    folder.mkdir()
+    centimetres = np.zeros((40, 40), np.uint16)
+    centimetres[20, 20] = 900
+    for name, bands in (("rgb", np.full((3, 40, 40), 90, np.uint8)), ("h", centimetres[None])):
+        with rasterio.open(
+            folder / f"a_{name}.tif", "w", driver="GTiff", height=40, width=40, count=len(bands),
+            dtype=bands.dtype, transform=rasterio.Affine(0.5, 0, 0, 0, -0.5, 0),
+        ) as file:  # fmt: skip
+            file.write(bands)
+    (folder / "height.csv").write_text(
+        "rgb,height,cls,split,region,gsd_m\na_rgb.tif,a_h.tif,,val,r,0.5\n"
+    )
+    for raw, count in ((True, 1), (False, 9)):
+        [land] = read_heights(tmp_path, "val", registered=False, raw=raw)
+        assert (land.metres == 9).sum() == count
