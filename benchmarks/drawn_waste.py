@@ -1,8 +1,9 @@
-"""Two drawn days before a container that fills, overflows, is hidden by a van, and is emptied.
+"""Two drawn days before a container that fills, is hidden by a van, and is emptied.
 
-`python -m benchmarks.drawn_waste [SEED ...]` shows each hour beside the truth, and the events. It
-also fits what the change of a place says beside the detector, and alone, to the seeds from FITTED
-on: where the figures of `services.purposes.waste.need` come from.
+`python -m benchmarks.drawn_waste [SEED ...]` shows each hour beside the truth, and the events: of
+days on which it overflows, and of days on which waste is put beside it. It also fits what the
+change of a place says beside the detector, and alone, to the seeds from FITTED on: where the
+figures of `services.attention.need` come from.
 """
 
 import sys
@@ -57,15 +58,17 @@ def site_of(seed: int) -> Site:
     return one_camera("waste", "quai-nord/cam-01/", listed)
 
 
-def hours(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[Hour]:
-    """The two days of a seed, hour by hour."""
+def hours(
+    seed: int, every: timedelta = timedelta(hours=1), state: str = "overflow"
+) -> Iterator[Hour]:
+    """The two days of a seed, hour by hour, on which the first container comes to a state."""
     settings = Settings()
     site, detector = site_of(seed), plugins.load(detectors, "waste").load(settings.cache)
     redactor = open_redactor(settings)
     camera = site.cameras[0]
     known = KnownView(scenes.before_two_days(seed), camera.size_wh)
     now = datetime.now(UTC)
-    for hour, (key, scene) in enumerate(scenes.two_days(seed, every)):
+    for hour, (key, scene) in enumerate(scenes.two_days(seed, every, state)):
         at = camera.captured_at(key, site.time_zone) or now
         scene.pixels.setflags(write=False)
         frame = redactor(Frame(key, scene.pixels, camera.id, at, "key"))
@@ -87,7 +90,7 @@ def _of_assets(observations: list[Observation]) -> dict[str, Observation]:
 
 
 def fit(days: list[Hour]) -> None:
-    """Print what `services.purposes.waste` joins change by."""
+    """Print what `services.attention` joins change by."""
     seen = [
         (
             one.alone[asset].value,
@@ -130,11 +133,13 @@ def show(days: list[Hour]) -> None:
 
 def main() -> None:
     seeds = [int(seed) for seed in sys.argv[1:]] or list(SEEDS)
-    days = {seed: list(hours(seed)) for seed in seeds}
-    for seed, one in days.items():
-        print(f"seed {seed}")
-        show(one)
-    if fitted := [one for seed in seeds if seed >= FITTED for one in days[seed]]:
+    fitted = []
+    for seed, state in product(seeds, NEEDY):
+        days = list(hours(seed, state=state))
+        print(f"seed {seed}, {state}")
+        show(days)
+        fitted += days if seed >= FITTED else []
+    if fitted:
         fit(fitted)
 
 

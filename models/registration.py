@@ -60,7 +60,7 @@ class Change(NamedTuple):
     """How much a place differs from the most similar reference: 0 the same, 1 nothing alike.
 
     Attributes:
-        edges: of the place and what lies around it.
+        edges: of the place and what lies around it, as far as no covers hide it.
         colour: share of its upper half, and just above, in another colour than light explains: what
             lies on it, or an opened lid. None where covers hide most of that.
     """
@@ -208,11 +208,20 @@ def _described(
     linear = to_pixels[:, :2] @ to_outline[:, :2]
     shift = to_pixels[:, :2] @ to_outline[:, 2] + to_pixels[:, 2]
     shrink = float(np.sqrt(abs(np.linalg.det(linear))))
-    if shrink > 1:  # warping alone would give aliases
-        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.5 * shrink), np.uint8)
-    free = np.full(pixels.shape[:2], 255, np.uint8)
+    height, width = pixels.shape[:2]
+    free = np.full((height, width), 255, np.uint8)
     for x1, y1, x2, y2 in (region.box for region in covers):
         free[max(y1, 0) : y2, max(x1, 0) : x2] = 0
+    # The asset's part of the picture is enough, and what blurring reaches around it.
+    ends = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * _PATCH_PX @ linear.T + shift
+    reach = math.ceil(2 * shrink) + 2
+    left, top = np.clip(np.floor(ends.min(0)) - reach, 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.ceil(ends.max(0) + reach).astype(int)
+    part = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]
+    pixels, free = pixels[part], free[part]
+    shift = shift - [left, top]
+    if shrink > 1:  # warping alone would give aliases
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.5 * shrink), np.uint8)
     square, seen = (
         cv2.warpAffine(
             plane,
@@ -259,10 +268,18 @@ def _unlike(one: _Look, other: _Look) -> Change:
     changed = np.abs(tinted).max(2) > _TINTED
     colour = float(changed[top][free[top]].mean()) if free[top].mean() > 0.5 else None
     weights = np.maximum(one.weights, other.weights)
-    weights = np.where(weights < _FAINT, 0, weights)
+    weights = np.where((weights < _FAINT) | _covered(free), 0, weights)
     if not weights.any():
         return Change(0.0, colour)
     alike = (one.blocks * other.blocks).sum(1)
     lengths = np.linalg.norm(one.blocks, axis=1) * np.linalg.norm(other.blocks, axis=1)
     unlike = 1 - alike / np.maximum(lengths, 1e-9)
     return Change(float((unlike * weights).sum() / weights.sum()), colour)
+
+
+def _covered(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of which blocks (N,) of a patch covers hide a part: their edges are no change."""
+    count = _PATCH_PX // _CELL_PX
+    whole = np.asarray(free.reshape(count, _CELL_PX, count, _CELL_PX).all((1, 3)))
+    blocks = whole[:-1, :-1] & whole[:-1, 1:] & whole[1:, :-1] & whole[1:, 1:]
+    return np.asarray(~blocks.ravel())

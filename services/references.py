@@ -67,8 +67,9 @@ def propose(site: Site, outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
         camera = site.camera_of(outcome.key)
         if camera is None or outcome.redacted_key is None:
             continue
+        covers = sum(n for heights in outcome.covered.values() for n in heights.values())
         third = (outcome.captured_at.astimezone(site.time_zone).hour + _HOURS // 4) % 24 // _HOURS
-        cost = outcome.facts.get("dirty", 0.0) + _COVER_COST * len(outcome.regions)
+        cost = outcome.facts.get("dirty", 0.0) + _COVER_COST * covers
         mine = (cost, outcome.redacted_key)
         best[camera.id][third] = min(best[camera.id].get(third, mine), mine)
     return {name: [key for _, key in sorted(thirds.values())] for name, thirds in best.items()}

@@ -178,26 +178,28 @@ def draw_waste(count: int, seed: int) -> list[Sample]:
 
     Their truth is complete.
     """
-    samples = []
-    for i in range(count):
-        scene = _WASTE_SCENES[i % len(_WASTE_SCENES)](np.random.default_rng((seed, i)))
-        mine = [i for i, label in enumerate(scene.labels) if label in WASTE_NAMES]
-        own = [scene.states[i] for i in mine]
-        states = [WASTE_STATES.index(s) if s in WASTE_STATES else -1 for s in own]  # else hidden
-        samples.append(
-            Sample(
-                None,
-                scene.boxes[mine].reshape(-1, 4),
-                np.array([WASTE_NAMES.index(scene.labels[i]) for i in mine], np.int64),
-                np.array(states, np.int64),
-                np.array([True, True]),
-                np.array([scene.dirty], np.float32),
-                "drawn",
-                night=scene.night,
-                pixels=scene.pixels,
-            )
-        )
-    return samples
+    return [
+        drawn(_WASTE_SCENES[i % len(_WASTE_SCENES)](np.random.default_rng((seed, i))), "drawn")
+        for i in range(count)
+    ]
+
+
+def drawn(scene: scenes.Scene, source: str) -> Sample:
+    """A drawn scene of containers and waste as a sample."""
+    mine = [i for i, label in enumerate(scene.labels) if label in WASTE_NAMES]
+    own = [scene.states[i] for i in mine]
+    states = [WASTE_STATES.index(s) if s in WASTE_STATES else -1 for s in own]  # else hidden
+    return Sample(
+        None,
+        scene.boxes[mine].reshape(-1, 4),
+        np.array([WASTE_NAMES.index(scene.labels[i]) for i in mine], np.int64),
+        np.array(states, np.int64),
+        np.array([True, True]),
+        np.array([scene.dirty], np.float32),
+        source,
+        night=scene.night,
+        pixels=scene.pixels,
+    )
 
 
 def augment(sample: Sample, side_px: int, rng: np.random.Generator) -> Sample:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from models.detections import Detections
@@ -206,16 +205,15 @@ def calibration_error(truth: NDArray[np.bool_], said: NDArray[np.float64]) -> fl
     return sum(gaps) / max(len(said), 1)
 
 
-def temperature(said: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Slope on the logits of states that makes their softmax most likely (Guo et al., 2017)."""
-    logits = np.log(np.clip(said, 1e-9, 1))
-
-    def unlikely(slope: float) -> float:
-        scaled = slope * logits
-        return float((np.logaddexp.reduce(scaled, 1) - scaled[np.arange(len(truth)), truth]).sum())
-
-    slopes = np.exp(np.linspace(np.log(0.05), np.log(5), 200))
-    return round(float(min(slopes, key=unlikely)), 4) if len(truth) else 1.0
+def apart(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """All images, those of each source, and those of each by day and by night."""
+    groups = {"all": list(scored)}
+    for image in scored:
+        groups.setdefault(image.sample.source, []).append(image)
+        if image.night is not None:
+            light = "night" if image.night else "day"
+            groups.setdefault(f"{image.sample.source}, {light}", []).append(image)
+    return groups
 
 
 def figures(
@@ -234,14 +232,8 @@ def figures(
         thresholds: of facts, for their balanced accuracy.
         bad: indices of states that need attention; their sum is scored as one probability.
     """
-    groups: dict[str, list[Scored]] = {"all": list(scored)}
-    for image in scored:
-        groups.setdefault(image.sample.source, []).append(image)
-        if image.night is not None:
-            light = "night" if image.night else "day"
-            groups.setdefault(f"{image.sample.source}, {light}", []).append(image)
     table: dict[str, dict[str, Figure]] = {}
-    for group, images in sorted(groups.items()):
+    for group, images in sorted(apart(scored).items()):
         row: dict[str, Figure] = {}
         for label, name in enumerate(names):
             if ap := class_ap(images, label):
@@ -283,17 +275,3 @@ def best_threshold(scored: Sequence[Scored], label: int) -> float:
     found = np.cumsum(right[order])
     f1 = 2 * found / (np.arange(1, len(order) + 1) + positives)
     return round(float(everything[order][int(f1.argmax())]), 3)
-
-
-def balanced_threshold(said: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """The probability from which on "yes" gives the best balanced accuracy."""
-    levels = np.unique(said)
-    middles = np.concatenate([[0.5], (levels[1:] + levels[:-1]) / 2])
-    rates = [balanced_accuracy_score(truth, said >= level) for level in middles]
-    return round(float(middles[int(np.argmax(rates))]), 3)
-
-
-def platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make sigmoid(slope · logit + offset) a probability (Platt 1999)."""
-    model = LogisticRegression().fit(logits[:, None], truth)
-    return round(float(model.coef_[0, 0]), 4), round(float(model.intercept_[0]), 4)

@@ -15,8 +15,9 @@ from models.detections import Detections
 from models.redaction import RedactedFrame
 from models.runtime import Runtime
 
-MAX_GSD_M = 0.03
-"""Ground sampling distance up to which waste can be seen from above: a bag is some 10 px."""
+MAX_GSD_M = 0.03 * 1.02
+"""Ground sampling distance up to which waste can be seen from above: a bag is some 10 px. That is
+3 cm, and 2 % more, as a projection's metres are not quite those of the ground."""
 
 _GSD_M = 0.025  # as drawn scenes have it
 

@@ -3,19 +3,23 @@
 Quantities, all probabilities (unit "1"):
 
 - `waste.overflow` of a registered container: that waste lies over its rim or beside it. Unknown
-  where the view is dark or lost, or the container is not seen at its place. Where the camera has
-  references, a place that looks as it does on them counts as clean even if the detector misses the
-  container, and one that looks like nothing on them is occluded. Its detail holds the probability
-  of each state where the container is seen (those that need attention add up to the value), the
-  expected `severity` (0 clean, 1 a little litter, 2 waste beside it, 3 overflow), score, count and
-  area (in containers) of the waste beside it, and how much its place and its colours changed.
-- `waste.container` of a container that matches no registered one, reported once a place.
-- `waste.dump` of waste beside no container, in pictures from straight above.
-- `waste.dirty` of the whole view, but not from above: that waste lies about anywhere in it.
+  where the view is dark, blank or lost, or the container is not seen at its place. Where the camera
+  has references, a place that looks as it does on them counts as clean even if the detector misses
+  the container, and one that looks like nothing on them is occluded, unless waste is seen there.
+  Its detail holds the probability of each state where the container is seen (those that need
+  attention add up to the value), the expected `severity` (0 clean, 1 a little litter, 2 waste
+  beside it, 3 overflow), score, count and area (in containers) of the waste that lies beside it and
+  no nearer to another container, and how much its place and its colours changed.
+- `waste.container` of containers that match no registered one, reported once a place. Where one
+  that is registered may be what was seen, as it lies there and was not matched, nothing is said.
+- `waste.dump` of waste beside no container, in pictures from straight above. Both tell the surest
+  of what shares a place, and in their detail the `count`.
+- `waste.dirty` of the whole view, but not from above: that waste lies about anywhere in it. Unknown
+  of a picture that is dark, or shows nothing, as in fog or of a covered lens.
 """
 
-import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -26,23 +30,20 @@ from models.detections import Detections
 from models.detectors.waste import MAX_GSD_M
 from models.registration import Change
 from services import judgement as judge
+from services.attention import closest_pairs, lies_by, need, same_place
 from services.events import Observation
+from services.places import may_be_at
 from services.sites import Asset
 from services.view import View, short, urn
-from services.visibility import DARK_LEVEL, dark
+from services.visibility import blank, dark
 
 DETECTORS = ("waste",)
 
-_SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
 _SAME_PLACE_M = 3.0  # from a registered position to the middle of a container seen from above
 _SEVERITY = {"clean": 0, "minor_litter": 1, "side_waste": 2, "overflow": 3}
 _CALM = ("clean", "minor_litter")
-_HIDDEN = 0.15  # change from which something else may stand where no container is detected
-# Logistic regressions on drawn days (benchmarks/drawn_waste.py): constant, slope on the log odds by
-# the detector, slope on the root of the change of colour; and constant and slope on that alone.
-_TOGETHER = (-1.94, 1.68, 26.4)
-_BY_CHANGE = (-3.34, 37.4)
-_SUREST = 0.99  # that the detector's answer counts for, either way
+_HIDDEN = 0.12  # change from which something else may stand where no container is detected
+_HALF_HIDDEN = 0.28  # and where one is: on drawn days one in view changes by up to 0.26
 
 
 class Limits(BaseModel):
@@ -84,10 +85,10 @@ def measure(view: View) -> list[Observation]:
     """The observations that one view supports."""
     found = view.detections["waste"]
     containers, waste = found.named("container"), found.named("waste")
-    unseen = view.unseen or ("too_coarse" if (view.frame.gsd_m or 0) > MAX_GSD_M else None)
+    unseen = _unseen(view)
     assets = view.assets("waste")
     matched = {} if unseen else _matched(view, assets, containers.boxes)
-    observations = []
+    observations, known, places = [], [], list(containers.boxes)
     for number, (asset, outline) in enumerate(assets):
         index = matched.get(number)
         change = view.change(asset)
@@ -98,31 +99,44 @@ def measure(view: View) -> list[Observation]:
             observations.append(
                 view.observe(asset.id, "waste.overflow", outline, "waste", reason=reason)
             )
-        else:
-            observations.append(_overflow(view, asset, outline, containers, index, waste, change))
-    # In a view that moved, registered containers stand at places that nobody registered.
-    strangers = set() if unseen else set(range(len(containers))) - set(matched.values())
-    observations += [_stranger(view, "waste.container", containers, i) for i in sorted(strangers)]
+            continue
+        if index is None:
+            places.append(_box_around(outline))
+        known.append((asset, outline, len(places) - 1 if index is None else index, change))
+    by = lies_by(np.array(places, np.float32).reshape(-1, 4), waste.boxes)
+    for asset, outline, place, change in known:
+        states = _states(containers, place) if place < len(containers) else {}
+        beside = _beside(places[place], waste.where(by == place))
+        observations.append(_overflow(view, asset, outline, states, beside, change))
+    if not unseen:
+        observations += _containers(
+            view, containers, {assets[n][0].id: i for n, i in matched.items()}
+        )
     if view.frame.gsd_m is not None:
-        dumps = (i for i in range(len(waste)) if _alone(waste.boxes[i], containers))
-        observations += [_stranger(view, "waste.dump", waste, i) for i in dumps]
+        observations += _found(view, "waste.dump", waste.where(by < 0))
     # Among all the squares of a picture from above there is always one that looks dirty.
     if view.frame.gsd_m is None or unseen:
         observations.append(_dirty(view, found.image_scores.get("dirty", 0.0), unseen))
     return observations
 
 
+def _unseen(view: View) -> str | None:
+    """Why nothing can be said of the whole picture; None where it shows something."""
+    if view.frame.gsd_m is not None:
+        return "too_coarse" if view.frame.gsd_m > MAX_GSD_M else None
+    return view.unseen or blank(view.frame.pixels)
+
+
 def _dirty(view: View, probability: float, unseen: str | None) -> Observation:
     place = f"view:{view.camera.id}" if view.camera else f"picture:{short(view.frame.key)}"
-    reason = unseen or ("dark" if view.frame.pixels.mean() < DARK_LEVEL else None)
     return view.observe(
         urn(view.site, place),
         "waste.dirty",
         view.whole(),
         "waste",
-        value=None if reason else probability,
-        reason=reason,
-        confidence=None if reason else max(probability, 1 - probability),
+        value=None if unseen else probability,
+        reason=unseen,
+        confidence=None if unseen else max(probability, 1 - probability),
     )
 
 
@@ -137,19 +151,17 @@ def _overflow(
     view: View,
     asset: Asset,
     outline: NDArray[np.float32],
-    containers: Detections,
-    index: int | None,
-    waste: Detections,
+    states: Mapping[str, float],
+    beside: Mapping[str, float],
     change: Change | None,
 ) -> Observation:
-    states: dict[str, float] = {}
-    box = np.concatenate([outline.min(0), outline.max(0)])
-    if index is not None:
-        box = containers.boxes[index]
-        states = dict(zip(containers.state_names, containers.states[index].tolist(), strict=True))
-    detail = _waste_beside(box, waste)
+    """Of a container whose states by its look are known, or else how its place changed."""
+    detail = dict(beside)
     calm = sum(states.get(name, 0.0) for name in _CALM) if states else None
-    probability = need(calm, detail["waste_beside"], None if change is None else change.colour)
+    probability = need(calm, beside["waste_beside"], None if change is None else change.colour)
+    # Waste that is seen counts, however much else is hidden.
+    if change is not None and change.edges > _HALF_HIDDEN and probability < 0.5:
+        return view.observe(asset.id, "waste.overflow", outline, "waste", reason="occluded")
     if calm is not None:
         detail |= _told(states, calm, probability)
     if change is not None:
@@ -174,107 +186,78 @@ def _told(states: Mapping[str, float], calm: float, needs: float) -> dict[str, f
     return told | {"severity": sum(_SEVERITY[name] * p for name, p in told.items())}
 
 
-def need(clean: float | None, waste_beside: float, change: float | None = None) -> float:
-    """Probability that a container needs attention.
-
-    Its own look and waste found beside it: either is enough (noisy-or), for a full container may
-    have nothing beside it, and a bag beside it does not change its look. A fixed camera also knows
-    what the place should look like: another colour on top of it speaks for waste, none against it.
-    Where the detector misses the container (`clean` is None), that stands for its look.
-
-    Args:
-        clean: probability that it is by the look of the container.
-        waste_beside: score of the best waste found beside it.
-        change: `Change.colour` of its place; None without references.
-    """
-    if clean is None:
-        assert change is not None
-        constant, slope = _BY_CHANGE
-        return 1 - _share(-constant - slope * math.sqrt(change)) * (1 - waste_beside)
-    needs = 1 - clean * (1 - waste_beside)
-    if change is None:
-        return needs
-    constant, by_look, by_change = _TOGETHER
-    sure = min(max(needs, 1 - _SUREST), _SUREST)
-    return _share(constant + by_look * math.log(sure / (1 - sure)) + by_change * math.sqrt(change))
+def _states(found: Detections, index: int) -> dict[str, float]:
+    return dict(zip(found.state_names, found.states[index].tolist(), strict=True))
 
 
-def _share(odds: float) -> float:
-    return 1 / (1 + math.exp(-odds))
-
-
-def _waste_beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:
-    """Waste near a container's box: best score, count, area in containers."""
-    near = _near(box, waste.boxes)
-    area = np.prod(waste.boxes[near, 2:] - waste.boxes[near, :2], 1).sum()
+def _beside(box: NDArray[np.float32], waste: Detections) -> dict[str, float]:
+    """What lies beside a container: best score, count, area in containers."""
+    area = np.prod(waste.boxes[:, 2:] - waste.boxes[:, :2], 1).sum()
     return {
-        "waste_beside": float(waste.scores[near].max(initial=0.0)),
-        "waste_count": float(near.sum()),
+        "waste_beside": float(waste.scores.max(initial=0.0)),
+        "waste_count": float(len(waste)),
         "waste_area": float(area / max(np.prod(box[2:] - box[:2]), 1)),
     }
 
 
-def _near(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes (N, 4) lie within half a container's height of its box."""
-    reach = (box[3] - box[1]) / 2
-    left, top, right, bottom = others.T
-    return np.asarray(
-        (left < box[2] + reach)
-        & (right > box[0] - reach)
-        & (top < box[3] + reach)
-        & (bottom > box[1] - reach)
-    )
+def _containers(
+    view: View, containers: Detections, matched: Mapping[str, int]
+) -> list[Observation]:
+    """Containers that nobody registered; `matched` are the others, by asset."""
+    own = np.isin(np.arange(len(containers)), list(matched.values()))
+    lost = [a for a in view.site.assets if a.purpose == "waste" and a.id not in matched]
+    exact = view.frame.ground is not None
+    return [
+        one
+        for one in _found(view, "waste.container", containers.where(~own))
+        if one.position is None
+        or not any(may_be_at(asset.geometry, one.position, exact) for asset in lost)
+    ]
 
 
-def _alone(box: NDArray[np.float32], containers: Detections) -> bool:
-    """Whether waste lies beside no container."""
-    return not any(_near(one, box[None]).any() for one in containers.boxes)
-
-
-def _stranger(view: View, quantity: str, found: Detections, index: int) -> Observation:
-    """What nobody registered, at its place."""
-    x1, y1, x2, y2 = found.boxes[index]
-    place, position = view.place(found.boxes[index])
-    states = dict(zip(found.state_names, found.states[index].tolist(), strict=True))
-    return view.observe(
-        place,
-        quantity,
-        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32),
-        "waste",
-        value=float(found.scores[index]),
-        confidence=float(found.scores[index]),
-        detail=states if quantity == "waste.container" else None,
-        position=position,
-    )
+def _found(view: View, quantity: str, found: Detections) -> list[Observation]:
+    """What nobody registered: of each place the surest, and how many there are."""
+    places = defaultdict(list)
+    for index in np.argsort(-found.scores, kind="stable").tolist():
+        places[view.place(found.boxes[index])[0]].append(index)
+    observations = []
+    for place, (surest, *others) in places.items():
+        x1, y1, x2, y2 = found.boxes[surest]
+        score = float(found.scores[surest])
+        states = _states(found, surest) if quantity == "waste.container" else {}
+        observations.append(
+            view.observe(
+                place,
+                quantity,
+                np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32),
+                "waste",
+                value=score,
+                confidence=score,
+                detail=states | {"count": 1 + len(others)},
+                position=view.place(found.boxes[surest])[1],
+            )
+        )
+    return observations
 
 
 def _matched(
-    view: View, assets: list[tuple[Asset, NDArray[np.float32]]], boxes: NDArray[np.float32]
+    view: View, assets: Sequence[tuple[Asset, NDArray[np.float32]]], boxes: NDArray[np.float32]
 ) -> dict[int, int]:
-    """Asset → the container that stands at its place, the closest pairs first, each once.
+    """Asset → the container that stands at its place.
 
     In a view its box overlaps the outline; from above, where positions are off by a metre or two,
     its middle is near.
     """
-    pairs = []
-    for number, (asset, outline) in enumerate(assets):
-        place = np.concatenate([outline.min(0), outline.max(0)])
+    closeness = []
+    for asset, outline in assets:
         if view.camera is None and asset.geometry.type == "Point":
             assert view.frame.gsd_m is not None
             away = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - outline.mean(0), axis=1)
-            close, least = 1 - away * view.frame.gsd_m / _SAME_PLACE_M, 0.0
+            closeness.append(np.asarray(1 - away * view.frame.gsd_m / _SAME_PLACE_M, np.float32))
         else:
-            close, least = _iou(place, boxes), _SAME_PLACE_IOU
-        pairs += [(-c, number, i) for i, c in enumerate(close.tolist()) if c >= least]
-    matched: dict[int, int] = {}
-    for _, number, index in sorted(pairs):
-        if number not in matched and index not in matched.values():
-            matched[number] = index
-    return matched
+            closeness.append(same_place(_box_around(outline), boxes))
+    return closest_pairs(closeness)
 
 
-def _iou(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = np.maximum(boxes[:, :2], place[:2]), np.minimum(boxes[:, 2:], place[2:])
-    shared = np.prod(np.clip(high - low, 0, None), 1)
-    sizes = np.prod(boxes[:, 2:] - boxes[:, :2], 1) + np.prod(place[2:] - place[:2])
-    return np.asarray(shared / (sizes - shared), np.float32)
+def _box_around(outline: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([outline.min(0), outline.max(0)])

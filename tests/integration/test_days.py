@@ -8,13 +8,13 @@ from benchmarks.drawn_waste import ASSETS, hours
 from services.purposes import waste
 from services.record import judge_all
 
-SEED = 11
 EVERY = timedelta(hours=3)
 
 
-@pytest.fixture(scope="module")
-def days():
-    return list(hours(SEED, EVERY))
+@pytest.fixture(scope="module", params=[(11, "overflow"), (12, "side_waste")], ids=lambda p: p[1])
+def days(request):
+    seed, state = request.param
+    return list(hours(seed, EVERY, state))
 
 
 def events_of(days, asset):
@@ -23,7 +23,7 @@ def events_of(days, asset):
     return judge_all(history, "waste.overflow", limits, "/territories/t/sites/s")[1]
 
 
-def test_a_container_that_overflows_and_is_emptied_starts_once_and_ends_once(days):
+def test_a_container_that_comes_to_need_attention_and_is_emptied_starts_once_and_ends_once(days):
     started, ended = events_of(days, ASSETS[0])
     assert started.type.endswith("started.v1")
     assert ended.type.endswith("ended.v1")

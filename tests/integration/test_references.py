@@ -114,6 +114,7 @@ def test_a_view_that_is_lost_and_restored_says_so_once(store, line, tmp_path):
     assert all(said < 0.4 for said in seen.values() if not isinstance(said, str))
 
 
+@pytest.mark.no_pictures
 @pytest.mark.parametrize("content", [None, b"no picture"])
 def test_a_reference_that_is_not_there_is_told(store, line, content):
     store.delete("redacted", REFERENCE)

@@ -8,13 +8,11 @@ from training.dataset import Sample
 from training.evaluate import (
     Scored,
     average_precision,
-    balanced_threshold,
     calibration_error,
     hits,
-    platt,
     states_of,
-    temperature,
 )
+from training.fitted import balanced_threshold, platt, temperature
 
 
 def f32(*values):

@@ -1,5 +1,6 @@
 """Pictures from above: where they lie, how finely they show it, what is matched there."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.errors import BadSite
 from models.frame import Frame, decode
 from models.ground import Ground, read_ground
 from models.redaction import redact
+from services.judgement import found
 from services.purposes import waste
 from services.sites import parse_site
 from services.view import View
@@ -116,10 +118,10 @@ RIM = 200
 """Pixels around the places that these tests speak of: nothing is told of assets at a border."""
 
 
-def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
+def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT, size_hw=(300, 400)):
     frame = Frame(
         "vol/a.tif",
-        np.full((300 + 2 * RIM, 400 + 2 * RIM, 3), 120, np.uint8),
+        np.full((size_hw[0] + 2 * RIM, size_hw[1] + 2 * RIM, 3), 120, np.uint8),
         "vol",
         NOW,
         "object",
@@ -128,7 +130,7 @@ def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
         gsd_m,
     )
     states = np.tile(np.array([0.8, 0.1, 0.05, 0.05], np.float32), (len(boxes), 1))
-    found = Detections(
+    finds = Detections(
         np.array(boxes, np.float32).reshape(-1, 4) + RIM,
         np.full(len(boxes), 0.8, np.float32),
         np.array(labels, np.int64),
@@ -139,7 +141,7 @@ def view(boxes=(), labels=(), *, gsd_m=0.02, ground=LAMBERT):
         {"dirty": 0.2},
     )
     redacted = redact(frame, [], redactor="none@0")
-    return View(SITE, None, redacted, {"waste": found}, {"waste": "waste@0"}, "w" * 32, "a.jpg")
+    return View(SITE, None, redacted, {"waste": finds}, {"waste": "waste@0"}, "w" * 32, "a.jpg")
 
 
 def measured(seen):
@@ -158,7 +160,40 @@ def test_containers_on_an_orthophoto_are_matched_by_position_each_once():
     assert values == {"C-1": pytest.approx(0.1), "C-2": pytest.approx(0.1)}
     (stranger,) = table["waste.container"]
     assert stranger.position == pytest.approx((-3.40, 47.75), abs=0.01)
-    assert ":unregistered:earth:" in stranger.asset
+    assert ":unregistered:ground:" in stranger.asset
+
+
+def test_of_ten_things_on_twenty_metres_none_is_lost_and_none_told_twice():
+    containers = [
+        [60 + 220 * i, 60 + 400 * j, 140 + 220 * i, 160 + 400 * j] for i in range(4) for j in (0, 1)
+    ]
+    dumps = [[100, 800, 140, 840], [700, 800, 740, 840]]
+    seen = view(containers + dumps, [0] * 8 + [1] * 2, size_hw=(1000, 1000))
+    observations = waste.measure(replace(seen, site=SITE.model_copy(update={"assets": ()})))
+    assert len({one.id for one in observations}) == len(observations) == 10
+    strangers = [one for one in observations if one.quantity == "waste.container"]
+    events = list(found(strangers, lambda _: False, "/"))
+    assert len({event.subject for event in events}) == 8
+    later = [o.model_copy(update={"work": "v" * 32}) for o in strangers]
+    assert list(found(later, {e.subject for e in events}.__contains__, "/")) == []
+
+
+def test_things_within_one_cell_are_told_together():
+    seen = view([[300, 200, 330, 230], [335, 200, 365, 230]], [1, 1])
+    (dump,) = measured(seen)["waste.dump"]
+    assert dump.detail["count"] == 2
+
+
+def test_a_registered_container_cut_by_the_border_is_no_stranger():
+    table = measured(view([[90, 60, 170, 130]], [0], ground=LAMBERT.part(150, 0, 1, 1)))
+    assert "waste.container" not in table
+
+
+def test_an_orthophoto_of_nominal_three_centimetres_is_fine_enough():
+    """Lambert-93 is a little larger than the ground in Brittany."""
+    frame = read(geotiff(0.03))
+    assert frame.gsd_m > 0.03
+    assert "too_coarse" not in {o.reason for o in waste.measure(view(gsd_m=frame.gsd_m))}
 
 
 def test_of_what_a_border_cuts_or_may_cut_nothing_is_told():

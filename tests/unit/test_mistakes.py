@@ -94,6 +94,9 @@ def test_the_page_shows_each_mistake_with_its_picture(tmp_path):
     figures = {"all": {"AUC dirty": (0.9, 0.8, 1.0, 2)}}
     write_evaluation(tmp_path / "e.html", Evaluation(figures, card, "val", images))
     page = (tmp_path / "e.html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64,") == 2  # overlooked, and its container's state
+    # Overlooked, its container's state, and the overflow, whatever was said of it.
+    assert page.count("data:image/jpeg;base64,") == 3
+    assert "Every overflow" in page
+    assert '<td class="num">0.05</td>' in page
     assert "0.800 – 1.000" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.redaction import Region
 from models.registration import KnownView
-from services.outcome import Covered, Outcome
+from services.outcome import Outcome
 from services.references import propose
 from services.sites import parse_site
 from tests.views import SITE_HEAD, SIZE_WH, moved, street
@@ -63,6 +63,17 @@ def test_what_stands_there_instead_is_a_change_and_the_nearest_reference_counts(
     assert changed.edges > 0.2
     both = KnownView([street(), pixels], SIZE_WH)
     assert max(both.change(pixels, both.find(pixels), PLACE)) < 0.01
+
+
+def test_what_a_cover_hides_is_no_change(known):
+    """A mosaic over a sign on the container has edges of its own."""
+    pixels, (left, top) = street(), PLACE.min(0).astype(int).tolist()
+    box = left + 20, top + 20, left + 60, top + 60
+    mosaic = np.random.default_rng(0).integers(0, 255, (5, 5, 3), np.uint8)
+    pixels[box[1] : box[3], box[0] : box[2]] = np.kron(mosaic, np.ones((8, 8, 1), np.uint8))
+    sight = known.find(pixels, [cover := Region(box, "plate", 0.9)])
+    assert known.change(pixels, sight, PLACE).edges > 0.15
+    assert known.change(pixels, sight, PLACE, [cover]).edges < 0.02
 
 
 def on_top(level):
@@ -122,7 +133,7 @@ cameras:
             status="redacted" if redacted else "quarantined",
             captured_at=datetime(2026, 1, 12, hour, tzinfo=UTC),
             redacted_key=name if redacted else None,
-            regions=(Covered(label="face", score=0.9, box=(0, 0, 9, 9)),) * faces,
+            covered={"face": {"<32": faces}},
             facts={"dirty": dirty},
         )
 

@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from models.errors import BadConfiguration
+from tests.drawn import CAMERA, LIGHT, SMALL, area, bounds, changed, finished, overlap, scene
 from training.privacy.teacher import CenterFace
 from training.scenes import (
     Scene,
@@ -19,46 +18,11 @@ from training.scenes import (
     street,
     town,
 )
-from training.scenes.camera import Camera, floats
-from training.scenes.canvas import OVERSAMPLE, Canvas
+from training.scenes.camera import floats
+from training.scenes.canvas import Canvas
 from training.scenes.cars import Car
-from training.scenes.containers import KINDS, Container
 from training.scenes.people import Person
-from training.scenes.solids import Light, Pose
-from training.scenes.street import STATES
-
-SMALL = (300, 400)
-LIGHT = Light(floats([0.4, -0.6, 0.69]), floats([0.6, 0.6, 0.6]), floats([0.6, 0.6, 0.6]))
-CAMERA = Camera(SMALL, focal_px=420, height_m=1.7, pitch=0.12)
-
-
-@cache
-def scene(seed: int, state: str | None = None, night: bool = False) -> Scene:
-    rng = np.random.default_rng(seed)
-    return street(rng, SMALL, state=state, night=night, people=2, cars=2)
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    return float(np.prod(np.maximum(sides, 0)))
-
-
-def area(box: np.ndarray) -> float:
-    return float(np.prod(box[2:] - box[:2]))
-
-
-def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
-    rows, columns = np.nonzero(mask)
-    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-
-
-def finished(canvas: Canvas) -> Scene:
-    return canvas.truth(canvas.pixels[::OVERSAMPLE, ::OVERSAMPLE], {}, night=False)
-
-
-def changed(canvas: Canvas, before: int) -> tuple[int, int, int, int]:
-    x1, y1, x2, y2 = bounds((canvas.pixels != before).any(2))
-    return x1 // OVERSAMPLE, y1 // OVERSAMPLE, -(-x2 // OVERSAMPLE), -(-y2 // OVERSAMPLE)
+from training.scenes.solids import Pose
 
 
 @pytest.mark.parametrize(
@@ -96,24 +60,6 @@ def test_boxes_are_the_bounds_of_what_is_seen(seed):
             assert overlap(own, box) == area(own)
         else:
             np.testing.assert_array_equal(own, box)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("angle", [-0.4, 0.5])
-def test_a_container_s_box_holds_every_pixel_it_changed(kind, angle):
-    canvas = Canvas(CAMERA)
-    canvas.pixels[:] = 255
-    away = 14.0 if kind == "skip" else 5.0
-    container = Container(kind, Pose(0.2, away, angle), seed=3)
-    number = canvas.add("container", "clean")
-    container.draw(canvas, LIGHT, number, None)
-    if kind == "inlet":  # its ground plate is street, and hides nothing
-        canvas.pixels[canvas.owner < 0] = 255
-    (box,) = finished(canvas).boxes
-    np.testing.assert_allclose(box, changed(canvas, 255), atol=1)
-    wide, _, tall = container.size
-    assert box[3] - box[1] == pytest.approx(tall / away * CAMERA.focal_px, rel=0.35)
-    assert 0.9 < (box[2] - box[0]) / (wide / away * CAMERA.focal_px) < 2
 
 
 @pytest.mark.parametrize("thing", ["car", "person"])
@@ -158,38 +104,6 @@ def test_a_part_hides_nothing_of_its_whole():
     drawn = finished(canvas)
     assert drawn.labels == ("person", "face")
     assert area(drawn.boxes[0]) > area(drawn.boxes[1])
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("state", STATES)
-def test_states_agree_with_what_is_drawn(state, seed):
-    drawn = scene(10 + seed, state)
-    waste = [b for b, label in zip(drawn.boxes, drawn.labels, strict=True) if label == "waste"]
-    containers = [
-        (box, own)
-        for box, label, own in zip(drawn.boxes, drawn.labels, drawn.states, strict=True)
-        if label == "container"
-    ]
-    assert {own for _, own in containers} <= {state, "unknown"}
-    assert drawn.dirty == bool(waste) == (state in ("side_waste", "overflow"))
-    for box, own in containers:
-        reach = 0.6 * (box[3] - box[1])
-        grown = box + floats([-reach, -reach, reach, reach])
-        if own in ("side_waste", "overflow"):
-            assert any(overlap(grown, heap) > 0 for heap in waste)
-        if own == "overflow":  # something shows in the upper half of the container, or above it
-            assert any(heap[1] < box[1:4:2].mean() for heap in waste)
-
-
-def test_objects_other_than_containers_have_no_state():
-    for drawn in map(scene, range(6)):
-        for label, own in zip(drawn.labels, drawn.states, strict=True):
-            assert (own is not None) == (label == "container")
-
-
-def test_an_unknown_state_is_refused():
-    with pytest.raises(BadConfiguration, match="side_waste"):
-        street(np.random.default_rng(0), SMALL, state="filthy")
 
 
 def test_counts_are_obeyed():

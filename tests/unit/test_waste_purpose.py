@@ -1,89 +1,14 @@
+"""Registered containers and whole pictures: what is told of them, and what is unknown."""
+
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.detections import Detections
-from models.frame import Frame
-from models.redaction import redact
 from models.registration import Change, Sight
-from services.places import around
 from services.purposes import waste
-from services.sites import parse_site
-from services.view import View
-from tests.views import SITE_HEAD
-
-SITE = parse_site(
-    SITE_HEAD
-    + """
-cameras:
-  - {id: cam-01, name: Quai, size_wh: [400, 300], key_prefix: cam-01/}
-assets:
-  - id: C-1
-    purpose: waste
-    kind: container
-    geometry: {type: Point, coordinates: [-3.3, 47.7]}
-    views:
-      cam-01: [[100, 100], [160, 100], [160, 180], [100, 180]]
-""",
-    "site.yaml",
-)
-
-
-def view(
-    boxes=(),
-    labels=(),
-    states=(),
-    *,
-    level=120,
-    camera=True,
-    size_hw=(150, 200),
-    dirty=0.2,
-    position=None,
-):
-    height, width = size_hw
-    frame = Frame(
-        "cam-01/a.jpg",
-        np.full((height, width, 3), level, np.uint8),
-        "cam-01",
-        datetime(2026, 6, 12, tzinfo=UTC),
-        "key",
-        position=position,
-    )
-    found = Detections(
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.full(len(boxes), 0.8, np.float32),
-        np.array(labels, np.int64),
-        ("container", "waste"),
-        size_hw,
-        np.array(states, np.float32).reshape(-1, 4),
-        ("clean", "minor_litter", "side_waste", "overflow"),
-        {"dirty": dirty},
-    )
-    return View(
-        SITE,
-        SITE.cameras[0] if camera else None,
-        redact(frame, [], redactor="none@0"),
-        {"waste": found},
-        {"waste": "waste@0"},
-        "w" * 32,
-        "cam-01/a.w.jpg",
-    )
-
-
-AT_HOME = [50, 50, 80, 90]  # the outline, in a picture half the size it was drawn in
-CLEAN, FULL = [0.7, 0.2, 0.05, 0.05], [0.05, 0.05, 0.1, 0.8]
-
-
-def by_quantity(observations):
-    table = {}
-    for one in observations:
-        table.setdefault(one.quantity, []).append(one)
-    return table
+from tests.waste_views import AT_HOME, CLEAN, FULL, by_quantity, view
 
 
 def test_a_container_at_its_place_is_matched_by_id():
@@ -135,46 +60,16 @@ def test_what_cannot_be_seen_is_unknown_never_clean(seen, reason):
     assert one.reason == reason
 
 
-def test_a_container_that_nobody_registered_is_reported():
-    table = by_quantity(waste.measure(view([AT_HOME, [120, 50, 150, 90]], [0, 0], [CLEAN, FULL])))
-    (stranger,) = table["waste.container"]
-    assert ":unregistered:cam-01:" in stranger.asset
-    assert len(table["waste.overflow"]) == 1
-
-
-@settings(max_examples=30)
-@given(st.floats(0.9, 1.1), st.floats(-0.1, 0.1), st.floats(-20, 20), st.floats(-20, 20))
-def test_a_place_stays_the_same_when_the_camera_was_nudged(scale, turn, x, y):
-    still, box = view(), np.array([120, 50, 150, 90], np.float32)
-    affine = np.array([[scale, -turn, x], [turn, scale, y]])
-    # Foot (135, 90) of a picture half the size that outlines were drawn in.
-    foot = affine[:, :2] @ [270, 180] + affine[:, 2]
-    there = np.array([foot[0] / 2 - 15, 0, foot[0] / 2 + 15, foot[1] / 2], np.float32)
-    nudged = replace(still, sight=Sight("seen", affine, 99))
-    assert nudged.place(there)[0] in around(still.place(box)[0])
-
-
-def test_pictures_of_no_camera_are_located_by_exif_where_the_site_wants_it():
-    box = np.array([120, 50, 150, 90], np.float32)
-    here = view(camera=False, position=(-3.35625, 47.72875))
-    place, position = here.place(box)
-    assert ":unregistered:earth:" not in place
-    assert position is None
-    wanted = replace(here, site=SITE.model_copy(update={"locate": "exif"}))
-    place, position = wanted.place(box)
-    assert place == "urn:vigie:t:s:unregistered:earth:-6713.95457"
-    assert position == (-3.35625, 47.72875)
-    (stranger,) = by_quantity(
-        waste.measure(
-            replace(
-                view([AT_HOME], [0], [FULL], camera=False, position=(-3.35625, 47.72875)),
-                site=wanted.site,
-            )
-        )
-    )["waste.container"]
-    assert stranger.position == (-3.35625, 47.72875)
-    nowhere = replace(view(camera=False), site=wanted.site)
-    assert ":unregistered:earth:" not in nowhere.place(box)[0]
+@pytest.mark.parametrize("camera", [True, False])
+@pytest.mark.parametrize(("level", "noise"), [(127, 0), (180, 3), (20, 0)])
+def test_a_covered_lens_and_fog_are_neither_dirty_nor_clean(camera, level, noise):
+    pixels = np.random.default_rng(0).normal(level, noise, (150, 200, 3)).round().astype(np.uint8)
+    seen = view([AT_HOME, [120, 50, 150, 90]], [0, 0], [FULL, FULL], camera=camera, pixels=pixels)
+    observations = waste.measure(seen)
+    assert {(o.value, o.reason) for o in observations} == {(None, "blank")}
+    assert {o.quantity for o in observations} == {"waste.dirty"} | (
+        {"waste.overflow"} if camera else set()
+    )
 
 
 def test_a_picture_of_no_camera_has_no_registered_containers():
@@ -200,10 +95,10 @@ class Unchanging:
     """A known view in which every place has changed by so much."""
 
     def __init__(self, change):
-        self.by = change
+        self.edges = self.colour = change
 
     def change(self, pixels, sight, outline, covers):
-        return Change(self.by, self.by)
+        return Change(self.edges, self.colour)
 
 
 def known(seen, change, state="seen", shift=(0, 0)):
@@ -240,22 +135,15 @@ def test_a_place_as_it_should_be_is_clean_and_another_thing_there_hides_it():
     assert (hidden.value, hidden.reason) == (None, "occluded")
 
 
-@given(
-    clean=st.none() | st.floats(0, 1),
-    beside=st.floats(0, 1),
-    change=st.none() | st.floats(0, 1),
-    more=st.floats(0, 1),
-)
-def test_what_speaks_for_waste_never_speaks_against_it(clean, beside, change, more):
-    if clean is None and change is None:
-        return
-    value = waste.need(clean, beside, change)
-    assert 0 <= value <= 1
-    assert waste.need(clean, max(beside, more), change) >= value - 1e-12
-    if clean is not None:
-        assert waste.need(min(clean, more), beside, change) >= value - 1e-12
-    if change is not None:
-        assert waste.need(clean, beside, max(change, more)) >= value - 1e-12
+def test_a_detected_container_behind_something_is_occluded_unless_waste_is_seen():
+    def told(states, edges):
+        seen = known(view([AT_HOME], [0], [states]), 0.0)
+        seen.known.edges = edges
+        (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+        return one.reason
+
+    assert told(CLEAN, 0.4) == "occluded"
+    assert told(FULL, 0.4) is told(CLEAN, 0.2) is None
 
 
 def test_what_the_detector_takes_for_clean_is_not_where_its_colours_changed():

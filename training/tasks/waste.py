@@ -15,6 +15,7 @@ from models.network import Dense, Network
 from models.runtime import Runtime, points
 from services.opening import open_redactor
 from services.settings import Settings
+from training import attention
 from training.dataset import (
     WASTE_BAD,
     WASTE_FACTS,
@@ -27,16 +28,14 @@ from training.dataset import (
     usable,
 )
 from training.evaluate import (
-    balanced_threshold,
     best_threshold,
     facts_of,
     figures,
-    platt,
     score,
     states_of,
-    temperature,
     told,
 )
+from training.fitted import balanced_threshold, platt, temperature
 from training.loss import loss
 from training.paste import cut_outs, paste
 from training.recipe import Recipe
@@ -120,6 +119,8 @@ class WasteTask:
         scored = score(samples, self._redactor, Runtime(self.recipe.name, folder=folder))
         bad = [architecture.state_names.index(name) for name in WASTE_BAD]
         table = figures(scored, architecture.names, architecture.image_names, card.min_score, bad)
+        published = attention.figures(scored, card, fitted=True)
+        table = {group: row | published[group] for group, row in table.items()}
         return save(network, replace(card, metrics=told(table)), folder)
 
     def _read(self, split: str) -> list[Sample]:

@@ -1,0 +1,90 @@
+"""Whether a container needs attention: by its look, by waste beside it, by changes of its place."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.odds import log_odds, probability
+
+_SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
+# Logistic regressions on drawn days (benchmarks/drawn_waste.py): constant, slope on the log odds by
+# the detector, slope on the root of the change of colour; and constant and slope on that alone.
+_TOGETHER = (-1.94, 1.68, 26.4)
+_BY_CHANGE = (-3.34, 37.4)
+_SUREST = 0.99  # that the detector's answer counts for, either way
+_BY_MIDDLE = 1e-3  # of a px between middles: of two that it touches, waste lies by the nearer
+
+
+def need(clean: float | None, waste_beside: float, change: float | None = None) -> float:
+    """Probability that a container needs attention.
+
+    Its own look and waste found beside it: either is enough (noisy-or), for a full container may
+    have nothing beside it, and a bag beside it does not change its look. A fixed camera also knows
+    what the place should look like: another colour on top of it speaks for waste, none against it.
+    Where the detector misses the container (`clean` is None), that stands for its look.
+
+    Args:
+        clean: probability that it is by the look of the container.
+        waste_beside: score of the best waste found beside it.
+        change: `Change.colour` of its place; None without references.
+    """
+    if clean is None:
+        assert change is not None
+        constant, slope = _BY_CHANGE
+        return 1 - probability(-constant - slope * math.sqrt(change)) * (1 - waste_beside)
+    needs = 1 - clean * (1 - waste_beside)
+    if change is None:
+        return needs
+    constant, by_look, by_change = _TOGETHER
+    look = by_look * log_odds(needs, _SUREST)
+    return probability(constant + look + by_change * math.sqrt(change))
+
+
+def lies_by(places: NDArray[np.float32], waste: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Index of the container that each waste box lies by, the nearest; −1 where it lies by none.
+
+    Args:
+        places: (M, 4) xyxy px of all containers.
+        waste: (N, 4) xyxy px. It lies by those of which it is within half their height.
+
+    Returns:
+        (N,).
+    """
+    if not len(places):
+        return np.full(len(waste), -1)
+    low, high = places[:, None, :2] - waste[None, :, 2:], waste[None, :, :2] - places[:, None, 2:]
+    gaps = np.maximum(np.maximum(low, high), 0)  # (M, N, 2)
+    near = (gaps < (places[:, 3] - places[:, 1])[:, None, None] / 2).all(2)
+    middles = (places[:, None, :2] + places[:, None, 2:] - waste[:, :2] - waste[:, 2:]) / 2
+    away = np.linalg.norm(gaps, axis=2) + _BY_MIDDLE * np.linalg.norm(middles, axis=2)
+    return np.asarray(np.where(near.any(0), np.where(near, away, np.inf).argmin(0), -1), np.intp)
+
+
+def closest_pairs(closeness: Sequence[NDArray[np.float32]]) -> dict[int, int]:
+    """Place → what stands there, the closest pairs first, each once.
+
+    Args:
+        closeness: of each place (N,) to what was found; negative for what is no pair.
+    """
+    pairs = [
+        (-close, place, index)
+        for place, row in enumerate(closeness)
+        for index, close in enumerate(row.tolist())
+        if close >= 0
+    ]
+    matched: dict[int, int] = {}
+    for _, place, index in sorted(pairs):
+        if place not in matched and index not in matched.values():
+            matched[place] = index
+    return matched
+
+
+def same_place(place: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union (N,) of a box (4,) with others (N, 4), xyxy px; −1 for too little."""
+    low, high = np.maximum(boxes[:, :2], place[:2]), np.minimum(boxes[:, 2:], place[2:])
+    shared = np.prod(np.clip(high - low, 0, None), 1)
+    sizes = np.prod(boxes[:, 2:] - boxes[:, :2], 1) + np.prod(place[2:] - place[:2])
+    overlap = shared / (sizes - shared)
+    return np.asarray(np.where(overlap >= _SAME_PLACE_IOU, overlap, -1), np.float32)
