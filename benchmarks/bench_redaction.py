@@ -23,18 +23,15 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from benchmarks.cost import cost
+from benchmarks.cost import SIZES_HW, cost, network
 from benchmarks.peer_deface import Deface
 from benchmarks.pictures import DATA, labelled
 from benchmarks.record import record, tell
-from models.backends import export
-from models.card import SHIPPED, read_card, read_weights
 from models.frame import decode
 from services.opening import open_redactor
 from services.settings import Settings
 from training import scenes
 
-SIZES_HW = ((960, 1280), (1080, 1920))
 EACH = 24  # pictures of each task
 ROUNDS = 3
 PATIENCE_S = 300  # for all processes to load their model
@@ -70,12 +67,6 @@ ARRANGEMENTS: dict[str, tuple[Callable[[], Job], int]] = {
     "deface, a process per core": (deface_on_one_core, os.cpu_count() or 1),
     "deface, one process": (deface_on_all_cores, 1),
 }
-
-
-def network() -> Path:
-    """The ONNX file of the network behind our redactor: what the cost model counts."""
-    card = read_card("privacy")
-    return export(card, read_weights(card, SHIPPED), Settings().cache)
 
 
 def streets(size_hw: tuple[int, int], each: int, folder: Path) -> list[Path]:

@@ -1,16 +1,30 @@
-"""What a pass of a network must cost: its arithmetic, over what one core can do."""
+"""What a pass of a network must cost: its arithmetic, over what one core can do.
+
+`python -m benchmarks.cost` tells it of the network that finds personal data, in the time of one
+core, the quickest of some rounds each: others may be at work on the machine.
+"""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 import onnx
 import torch
 from onnx import shape_inference
 
-from benchmarks.record import milliseconds
+from benchmarks.record import machine, milliseconds
+from models.backends import SIZE_MULTIPLE_PX, export, runner
+from models.card import SHIPPED, read_card, read_weights
+from services.settings import Settings
 
+SIZES_HW = ((960, 1280), (1080, 1920))
+_ROUNDS = 10
+_CHANNELS, _SIDE_PX = 128, 128
 _MATRIX = 1024
 _ANY_PX = 512
 
@@ -94,3 +108,56 @@ def gflop_per_s(kind: torch.dtype) -> float:
     torch.set_num_threads(1)
     a, b = (torch.randn(_MATRIX, _MATRIX).to(kind) for _ in range(2))
     return 2 * _MATRIX**3 / (milliseconds(lambda: a @ b, rounds=8) * 1e6)
+
+
+def network() -> Path:
+    """The ONNX file of the network behind our redactor."""
+    card = read_card("privacy")
+    return export(card, read_weights(card, SHIPPED), Settings().cache)
+
+
+def _quickest_ms(call: Callable[[], object]) -> float:
+    call()
+    took = []
+    for _ in range(_ROUNDS):
+        began = time.process_time()
+        call()
+        took.append(time.process_time() - began)
+    return 1000 * min(took)
+
+
+def _best_rate(kind: torch.dtype) -> float:
+    """GFLOP/s of a matrix product or of a convolution, whichever is done better."""
+    square = torch.randn(_MATRIX, _MATRIX).to(kind)
+    picture = torch.randn(1, _CHANNELS, _SIDE_PX, _SIDE_PX).to(kind)
+    weights = torch.randn(_CHANNELS, _CHANNELS, 3, 3).to(kind)
+    flop = 2 * 9 * _CHANNELS**2 * _SIDE_PX**2
+    return max(
+        2 * _MATRIX**3 / _quickest_ms(lambda: square @ square) / 1e6,
+        flop / _quickest_ms(lambda: torch.conv2d(picture, weights, padding=1)) / 1e6,
+    )
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    a_s = {"f32": _best_rate(torch.float32), "bf16": _best_rate(torch.bfloat16)}
+    eight = torch.randint(-128, 128, (_MATRIX, _MATRIX), dtype=torch.int8)
+    a_s["int8"] = 2 * _MATRIX**3 / _quickest_ms(lambda: torch._int_mm(eight, eight)) / 1e6
+    print(machine(), *(f"{kind} {rate:.0f} GFLOP/s" for kind, rate in a_s.items()), sep=", ")
+    card, cache = read_card("privacy"), Settings().cache
+    macs = macs_per_px(network())
+    for height, width in SIZES_HW:
+        padded_hw = (-(-side // SIZE_MULTIPLE_PX) * SIZE_MULTIPLE_PX for side in (height, width))
+        pixels = np.random.default_rng(0).integers(0, 256, (1, *padded_hw, 3), np.uint8)
+        gflop = 2 * macs * pixels[..., 0].size / 1e9
+        told = [f"{width}×{height}: {gflop:.1f} GFLOP"]
+        for kind in ("f32", "bf16"):
+            run = runner(card, SHIPPED, cache, None, kind)
+            took, floor = _quickest_ms(partial(run, pixels)), 1000 * gflop / a_s[kind]
+            told.append(f"{kind} {took:.0f} ms, {took / floor:.1f} times its floor of {floor:.0f}")
+        print("; ".join(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,8 +20,9 @@ import hmac
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 
 from models.errors import CatalogError
 from services.events import Instant, Wire
-from services.outcome import Covered, Outcome
+from services.outcome import Outcome
 
 GENESIS = "0" * 64
 _TAIL_BYTES = 1 << 16  # an entry has less than 2 kB
@@ -43,7 +44,7 @@ class Entry(Wire):
         time: when it was processed, UTC.
         operator: who answers for it.
         site: /territories/…/sites/….
-        batch: id of the batch, empty outside one.
+        batch: id of the batch, or of a run of `vigie redact`.
         object: HMAC of the object key.
         original: HMAC of the sha256 of the original's bytes; empty where they could not be read.
         covered: label → size bin → number of areas, binned by the height of the area covered,
@@ -107,6 +108,24 @@ class Witness:
         """HMAC of the sha256 of an original; empty for no bytes."""
         return _keyed(self.key, "original", hashlib.sha256(data).digest()) if data else ""
 
+    def begun(self, batch: str, redactor: str, images: int) -> Entry:
+        """What the audit says of a batch before any of its images can be published."""
+        return Entry(
+            time=datetime.now(UTC),
+            operator=self.operator,
+            site=self.site,
+            batch=batch,
+            object="",
+            original="",
+            covered={},
+            redactor=redactor,
+            thresholds={},
+            outcome="begun",
+            reason=None,
+            redacted_sha256=None,
+            images=images,
+        )
+
     def entry(self, outcome: Outcome, batch: str = "") -> Entry:
         """What the audit says of an outcome."""
         return Entry(
@@ -116,7 +135,7 @@ class Witness:
             batch=batch,
             object=_keyed(self.key, "object", outcome.key.encode(errors="surrogatepass")),
             original=outcome.original,
-            covered=_binned(outcome.regions),
+            covered=outcome.covered,
             redactor=outcome.redactor,
             thresholds=outcome.thresholds,
             outcome=outcome.status,
@@ -279,17 +298,3 @@ def _keyed(key: bytes, what: str, message: bytes) -> str:
     # `what` keeps the uses apart. Without it, a file submitted as an image could be made such that
     # the HMAC of its digest is the seal of a forged entry.
     return hmac.new(key, what.encode() + b"\0" + message, hashlib.sha256).hexdigest()
-
-
-def _binned(regions: Sequence[Covered]) -> dict[str, dict[str, int]]:
-    bins: dict[str, Counter[str]] = {}
-    for region in regions:
-        bins.setdefault(region.label, Counter())[_bin(region.box[3] - region.box[1])] += 1
-    return {label: dict(counts) for label, counts in bins.items()}
-
-
-def _bin(height_px: int) -> str:
-    for name, limit_px in (("<32", 32), ("32-63", 64), ("64-127", 128)):
-        if height_px < limit_px:
-            return name
-    return ">=128"

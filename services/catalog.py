@@ -108,21 +108,7 @@ class Catalog:
             if "begun" in row.body:
                 return
             row.body = row.body | {"begun": now()}
-            entry = Entry(
-                time=datetime.now(UTC),
-                operator=witness.operator,
-                site=witness.site,
-                batch=batch,
-                object="",
-                original="",
-                covered={},
-                redactor=redactor,
-                thresholds={},
-                outcome="begun",
-                reason=None,
-                redacted_sha256=None,
-                images=row.images,
-            )
+            entry = witness.begun(batch, redactor, row.images)
             _enter(session, [entry], witness.key)
 
     def take_in(self, batch: str, outcomes: Sequence[Outcome], witness: Witness) -> None:
@@ -201,6 +187,25 @@ class Catalog:
         """All that any batch observed of an asset, in the order of arrival."""
         with self._database.transaction() as session:
             return Ledger(session).observations(asset, quantity, None)
+
+    def observed(
+        self, purpose: str, since: datetime, until: datetime | None = None
+    ) -> Iterator[Observation]:
+        """All that any batch observed of a purpose's quantities, in the order of arrival.
+
+        Args:
+            purpose: its name.
+            since: capture times from it on.
+            until: and before it.
+        """
+        query = select(ObservationRow.body).order_by(ObservationRow.position)
+        query = query.where(ObservationRow.quantity.startswith(f"{purpose}.", autoescape=True))
+        query = query.where(ObservationRow.observed_at >= _instant(since))
+        if until is not None:
+            query = query.where(ObservationRow.observed_at < _instant(until))
+        with self._database.transaction() as session:
+            for body in session.scalars(query.execution_options(yield_per=PAGE)):
+                yield Observation.model_validate(body)
 
     def counts(self, batch: str) -> Counter[str]:
         """Images of a batch by status."""

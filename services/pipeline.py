@@ -100,7 +100,8 @@ class Line:
                 if info.etag != item.etag:
                     raise BadImage("changed_since_submission", "submit it again")
             seen = self.eyes.see(item.key, data, stored_at=stored_at, site=self.site, stages=stages)
-            return self._tell(item, *seen, self.eyes.testimony(self.witness, data), stages)
+            testimony = self.eyes.testimony(self.witness, data, seen[0].gsd_m)
+            return self._tell(item, *seen, testimony, stages)
         except NoSuchObject:
             reason = "gone_since_submission"
         except StorageError:
@@ -114,7 +115,7 @@ class Line:
     def _window(self, item: Item, window: Window, stages: Stages) -> Outcome:
         with stages.of("read"):
             original, taken = take(self.store, self.site, item.name, item.key, item.etag, window)
-        testimony = self.eyes.testimony(self.witness, taken.digest)
+        testimony = self.eyes.testimony(self.witness, taken.digest, taken.gsd_m)
         if not taken.valid.any():  # a raster's outline is seldom a rectangle
             return Outcome(
                 key=item.name,
@@ -180,12 +181,21 @@ class Line:
             **testimony,
             **described(frame, detections),
         )
+        written: list[str] = []
         with stages.of("write"):  # last: what fails before it must not be published
-            if files:
-                with suppress(ObjectExists):  # cut off before: heights are the same again
-                    key = files["cells"]
-                    self.store.put("redacted", key, cells, "image/tiff", only_if_absent=True)
-            sha256 = self._publish(redacted_key, frame)
+            try:
+                if files:
+                    with suppress(ObjectExists):  # cut off before: heights are the same again
+                        key = files["cells"]
+                        self.store.put("redacted", key, cells, "image/tiff", only_if_absent=True)
+                        written.append(key)
+                sha256 = self._publish(redacted_key, frame)
+            except StorageError:
+                raise  # not done: it is done again
+            except Exception:
+                for key in written:  # nothing of what goes to quarantine stays published
+                    self.store.delete("redacted", key)
+                raise
         return outcome.published_as(sha256, stages.seconds)
 
     def _view(

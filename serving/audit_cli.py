@@ -64,7 +64,7 @@ def verify_audit(
     seals = "seals checked" if verdict.seals_checked else "seals not checked: the secret is absent"
     cut_off = "".join(
         f"\n{number} images of batch {batch} have no entry, though some may be published: it runs, "
-        f"or was cut off. Next: vigie run {batch}"
+        f"or was cut off. Next: {'do them again' if file else f'vigie run {batch}'}"
         for batch, number in verdict.missing.items()
     )
     told = f"intact: {verdict.entries} entries, {seals}\nhead: {verdict.head}{cut_off}"

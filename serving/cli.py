@@ -7,6 +7,9 @@ usage; else the error's own (`models.errors`). Errors are one line on standard e
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +22,8 @@ from serving.audit_cli import audit, quarantine
 from serving.events_cli import Sinks, events, sinks_of, tell
 from serving.gauge_cli import gauge
 from serving.terminal import Batch, Json, err, out, progress_bar, say, table_of
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -206,29 +211,29 @@ def _batch_facts(row: Any) -> dict[str, Any]:
 def assets(
     as_json: Json = False,
 ) -> None:
-    """Show what is known of every asset now: condition, status, since when, when last seen.
+    """Show what is known of every asset now: condition, status, why unknown, since when, last seen.
 
     vigie assets
     """
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     from services.catalog import Catalog  # noqa: PLC0415
 
     catalog, now = Catalog(Settings().catalog_url), datetime.now(UTC)
-    table = table_of("asset", "condition", "status", "level", "since (UTC)", "last seen (UTC)")
+    names = ("asset", "condition", "status", "reason", "level", "since (UTC)", "last seen (UTC)")
+    table = table_of(*names)
     for asset, condition, record in catalog.states():
         state = record.state
-        status = state.status_at(now, record.stale)
+        status, reason = (f(now, record.stale) for f in (state.status_at, state.reason_at))
         times = [
             "–" if t is None else t.strftime("%Y-%m-%d %H:%M")
             for t in (state.since, state.last_known_at)
         ]
         if as_json:
             facts = state.model_dump(mode="json", include={"level", "since", "last_known_at"})
-            say({"asset": asset, "condition": condition, "status": status} | facts, True, "")
+            told = {"asset": asset, "condition": condition, "status": status, "reason": reason}
+            say(told | facts, True, "")
         else:
             name = asset.split(":", 4)[-1]
-            table.add_row(name, condition, status, str(state.level), *times)
+            table.add_row(name, condition, status, reason or "–", str(state.level), *times)
     if not as_json:
         out.print(table)
 
@@ -239,8 +244,6 @@ def silence(sink: Sinks = None, as_json: Json = False) -> None:
 
     vigie silence --sink https://hub.example.org/hook
     """
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     from services import batches, delivery  # noqa: PLC0415
     from services.catalog import Catalog  # noqa: PLC0415
     from services.storage import Store  # noqa: PLC0415
@@ -281,22 +284,48 @@ def report(
 
 @app.command()
 def statistics(
-    batch: Batch,
+    batch: Annotated[
+        str | None, typer.Argument(help="Batch id, or an unambiguous start of it.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="All batches instead: captured from this time, UTC, on.", formats=_TIMES),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="And before this time, UTC.", formats=_TIMES)
+    ] = None,
+    site: Annotated[Path | None, typer.Option(help="Only assets of this site file.")] = None,
     purpose: Annotated[str, typer.Option(help="Whose quantities.")] = "occupancy",
     as_json: Json = False,
 ) -> None:
     """Show quarter-hours of what was counted: mean, peak and how much is unknown, for open data.
 
     vigie statistics 3fa2 --json > quarter-hours.jsonl
+
+    vigie statistics --since 2026-06-12 --until 2026-06-13 --site site.yaml --json
     """
     from services.catalog import Catalog  # noqa: PLC0415
-    from services.statistics import quarter_hours  # noqa: PLC0415
+    from services.sites import load_site  # noqa: PLC0415
+    from services.statistics import first_looks, quarter_hours, without_gaps  # noqa: PLC0415
 
+    if (batch is None) == (since is None):
+        raise typer.BadParameter("either a batch, or --since and a time")
+    if batch and until:
+        raise typer.BadParameter("--until goes with --since, not with a batch")
     catalog = Catalog(Settings().catalog_url)
-    outcomes = catalog.outcomes(catalog.batch(batch).batch)
+    observed: Iterable[Any]
+    if since is None:
+        outcomes = catalog.outcomes(catalog.batch(batch or "").batch)
+        observed = (o for one in outcomes for o in one.observations)
+    else:
+        end = until and until.replace(tzinfo=UTC)
+        observed = first_looks(catalog.observed(purpose, since.replace(tzinfo=UTC), end))
+    if site is not None:
+        known = {asset.id for asset in load_site(site).assets}
+        observed = (o for o in observed if o.asset in known)
     columns = "start (UTC)", "asset", "quantity", "pictures", "mean", "90 %", "peak", "unknown"
     table = table_of(*columns)
-    for row in quarter_hours((o for one in outcomes for o in one.observations), purpose):
+    for row in without_gaps(quarter_hours(observed, purpose)):
         if as_json:
             sys.stdout.write(row.model_dump_json() + "\n")
             continue
@@ -362,18 +391,8 @@ def redact(
 
     vigie redact s3://archive/quay/2026/ s3://public/quay/
     """
-    from models.redaction import Redactor  # noqa: PLC0415
-    from services.opening import open_locators  # noqa: PLC0415
-
-    settings = Settings()
-    redactor = Redactor(
-        open_locators(settings),
-        style=style,
-        cover=cover.split(","),
-        noise_key=settings.key("noise"),
-        lossless=lossless,
-    )
-    _look(source, target, (), as_json, settings, redactor, audit_file)
+    redaction = {"style": style, "cover": cover.split(","), "lossless": lossless}
+    _look(source, target, (), as_json, redaction, audit_file)
 
 
 @app.command()
@@ -386,8 +405,7 @@ def detect(
 
     vigie detect waste pictures/ --json
     """
-    settings = Settings()
-    _look(source, None, (name,), as_json, settings, None)
+    _look(source, None, (name,), as_json)
 
 
 def _look(
@@ -395,22 +413,23 @@ def _look(
     target: str | None,
     detectors: Sequence[str],
     as_json: bool,
-    settings: Settings,
-    redactor: Any,
+    redaction: dict[str, Any] | None = None,
     audit_file: Path | None = None,
 ) -> None:
+    from services.apart import Apart  # noqa: PLC0415
     from services.audit import Journal, Witness  # noqa: PLC0415
-    from services.opening import open_eyes  # noqa: PLC0415
     from serving.pictures import look_at, pictures_in  # noqa: PLC0415
+    from serving.sight import open_sight  # noqa: PLC0415
 
+    settings = Settings()
     pictures = pictures_in(source, target, settings)
-    eyes = open_eyes(detectors, settings, redactor)
     witness = Witness(settings.operator, "", settings.key("audit"))
     journal = Journal(audit_file, witness.key) if audit_file else None
-    rows = look_at(pictures, eyes, witness, journal)
+    opened = partial(open_sight, detectors, settings, witness, redaction)
     table = table_of("file", "status", "covered", *(["found", "dirty"] if detectors else []))
     quarantined = 0
-    with progress_bar(as_json) as bar:
+    with closing(Apart(opened, settings.image_timeout_s)) as see, progress_bar(as_json) as bar:
+        rows = look_at(pictures, see, witness, journal, detecting=bool(detectors))
         for row in bar.track(rows, total=len(pictures), description="looking"):
             quarantined += row["status"] == "quarantined"
             if as_json:

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.card import SHIPPED, Card, read_card
 from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from models.detectors.vegetation import VegetationDetector
-from models.errors import BatchError
+from models.errors import BadConfiguration, BatchError
 from models.personal import PersonalData
+from models.redaction import Redactor
 from models.runtime import Runtime
-from models.stalls import Stalls
 from services.catalog import Catalog
 from services.opening import open_redactor
 from services.outcome import Outcome
 from services.settings import Settings
 from serving.page import render, small, write_page
-from training import canopy, counts, stalls
+from training import attention, canopy, counts, stalls
 from training.counts import at_thresholds
 from training.dataset import WASTE_BAD, read_waste
 from training.evaluate import (
@@ -38,8 +39,11 @@ from training.mistakes import Mistake, mistakes
 from training.occupancy import read_measured
 from training.privacy import figures as privacy
 
+_COVERED = ("face", "plate")  # what is labelled
 _SHOWN = 12  # of each kind of mistake
 _ORDER = ("overlooked", "alarm", "state_overlooked", "state_alarm", "missed", "invented")
+Curve = tuple[str, list[tuple[float, float, int]]]
+"""What a probability is of, and its `calibration`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +55,14 @@ class Evaluation:
         card: of the weights.
         split: of the data.
         scored: the pictures; empty for the privacy network, whose errors cannot be shown.
+        curves: of probabilities that are told of no picture in `scored`.
     """
 
     figures: dict[str, dict[str, Figure]]
     card: Card
     split: str
     scored: Sequence[Scored] = ()
+    curves: Sequence[Curve] = ()
 
 
 def evaluate_detector(
@@ -79,26 +85,31 @@ def evaluate_detector(
         folder: of the weights.
 
     Raises:
+        BadConfiguration: a batch, for what leaves no detections in one.
         BatchError: the batch holds none of the split's images.
         BadWeights: missing or damaged weights.
     """
     card = read_card(name, folder)
+    if batch is not None and card.architecture.kind != "points":
+        raise BadConfiguration(f"a batch records nothing that {name} is scored by: no --batch here")
     if card.architecture.kind == "heatmap":
         locate = PersonalData(
             name, folder=folder, cache=settings.cache, precision=settings.precision
         )
-        looks = privacy.look(data, split, locate)
-        thresholds = dict.fromkeys(("face", "plate"), 0.0)
-        return Evaluation(privacy.figures(looks, thresholds), card, split)
+        looks = privacy.look(data, split, locate, Redactor([locate], cover=_COVERED))
+        first = privacy.figures(looks, dict.fromkeys(_COVERED, 0.0))
+        return Evaluation(first | privacy.published_figures(looks), card, split)
     if card.architecture.kind == "canopy":
         detector = VegetationDetector(
             name, folder=folder, cache=settings.cache, precision=settings.precision
         )
         return Evaluation(canopy.figures(data, split, detector), card, split)
     if card.architecture.kind == "patch":
-        look = Stalls(name, folder=folder, cache=settings.cache, precision=settings.precision)
-        table = stalls.figures(data, split, look, open_redactor(settings))
-        return Evaluation(table, card, split)
+        eyes = OccupancyDetector(stalls=folder, cache=settings.cache, precision=settings.precision)
+        said = stalls.say_of_lot(data, split, open_redactor(settings), eyes)
+        truth = stalls.truth_of(said)
+        curves = [(what, calibration(truth, p)) for what, p in stalls.told(said).items()]
+        return Evaluation(stalls.figures(said), card, split, curves=curves)
     samples = read_measured(data, split) if name == "occupancy" else read_waste(data, split)
     if batch is None:
         scored = score(samples, open_redactor(settings), _finder(name, folder, settings))
@@ -120,7 +131,15 @@ def evaluate_detector(
     if name == "occupancy":
         sure = [at_thresholds(image, card) for image in scored]
         table |= counts.figures(sure, card.architecture.names)
+    elif batch is None:
+        published = attention.figures(scored, card, _fitted(split))
+        table = {group: row | published[group] for group, row in table.items()}
     return Evaluation(table, card, split, scored)
+
+
+def _fitted(split: str) -> bool:
+    """Whether a detector's calibration was fitted on this split."""
+    return split == "val"
 
 
 def _finder(name: str, folder: Path, settings: Settings) -> Finder:
@@ -162,13 +181,14 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         split=evaluation.split,
         images=len(scored),
         figures=evaluation.figures,
-        curves=list(_curves(evaluation)),
+        curves=[*evaluation.curves, *_curves(evaluation)],
+        overflows=list(_overflows(evaluation)),
         gallery=list(_gallery(mistakes(scored, *_asked(card)), card)),
     )
     write_page(path, html)
 
 
-def _curves(evaluation: Evaluation) -> Iterator[tuple[str, list[tuple[float, float, int]]]]:
+def _curves(evaluation: Evaluation) -> Iterator[Curve]:
     names, facts, _, bad = _asked(evaluation.card)
     for index, fact in enumerate(facts if evaluation.scored else ()):
         said, truth = facts_of(evaluation.scored, fact, index)
@@ -176,6 +196,16 @@ def _curves(evaluation: Evaluation) -> Iterator[tuple[str, list[tuple[float, flo
     if bad and evaluation.scored:
         states, truths = states_of(evaluation.scored)
         yield f"{names[0]}, state", calibration(np.isin(truths, bad), states[:, bad].sum(1))
+
+
+def _overflows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """Every container that overflows, what was told of it, and its picture."""
+    card = evaluation.card
+    if card.architecture.state_names:
+        for one in attention.tell(evaluation.scored, card, _fitted(evaluation.split)):
+            if one.truth == "overflow" and one.image.encoded:
+                picture = _picture(one.image, card, one.box, one.truth)
+                yield {"picture": picture, "value": one.value, "states": one.states}
 
 
 def _gallery(
@@ -192,8 +222,14 @@ def _gallery(
 
 
 def _shown(mistake: Mistake, card: Card) -> dict[str, Any]:
-    image, sample = mistake.image, mistake.image.sample
-    names = card.architecture.names
+    return _picture(mistake.image, card, mistake.box, mistake.kind) | {"by": mistake.by}
+
+
+def _picture(
+    image: Scored, card: Card, marked: NDArray[np.float32] | None, words: str
+) -> dict[str, Any]:
+    """A redacted picture with what is true, what was found, and one box marked."""
+    sample, names = image.sample, card.architecture.names
     boxes = [
         ("true", box.tolist(), names[label])
         for box, label in zip(sample.boxes, sample.labels, strict=True)
@@ -205,14 +241,13 @@ def _shown(mistake: Mistake, card: Card) -> dict[str, Any]:
         )
         if s >= card.min_score[names[label]]
     ]
-    if mistake.box is not None:
-        boxes.append(("overflow", mistake.box.tolist(), mistake.kind))
+    if marked is not None:
+        boxes.append(("overflow", marked.tolist(), words))
     height, width = image.found.size_hw
     return {
         "name": sample.path.name if sample.path else sample.source,
         "source": sample.source,
         "night": image.night,
-        "by": mistake.by,
         "width": width,
         "height": height,
         "jpeg": small(image.encoded),

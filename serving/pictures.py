@@ -11,25 +11,32 @@ Boxes are px of the oriented image, regions the areas actually covered, margin i
 `\\udcXX` stands for each byte XX that is none.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from models.errors import BadConfiguration, BadImage, NoSuchObject, Reasoned, StorageError
+from models.errors import (
+    BadConfiguration,
+    BadImage,
+    NoSuchObject,
+    Reasoned,
+    RedactionFailed,
+    StorageError,
+)
 from services.audit import Journal, Witness
 from services.batches import files_below
-from services.eyes import Eyes
-from services.outcome import Outcome, described
 from services.settings import Settings
 from services.storage import Bucket, Store
 from services.tiles import LIMITS
+from serving.sight import See, Seen
 
 _S3 = "s3://"
-_ROW = ("status", "reason", "width", "height", "regions")
+_ROW = ("status", "reason", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +170,22 @@ def _get(store: _Anywhere, bucket: Bucket, key: str) -> bytes:
 
 
 def _write(target: Path, data: bytes) -> None:
+    """Write a file, all of it or nothing: a kill leaves what was there, and a hidden draft."""
+    target = target.resolve()  # what a link names is replaced, not the link
+    draft = target.with_name(f".vigie-{secrets.token_hex(8)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # a device or a pipe
+            return
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise BadConfiguration(f"cannot write {target}: {error.strerror}") from error
 
@@ -175,64 +195,66 @@ def _put(store: _Anywhere, bucket: Bucket, key: str, data: bytes) -> None:
 
 
 def look_at(
-    pictures: Iterable[Picture], eyes: Eyes, witness: Witness, journal: Journal | None = None
+    pictures: Sequence[Picture],
+    see: See,
+    witness: Witness,
+    journal: Journal | None = None,
+    *,
+    detecting: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Process the pictures one by one; gives one JSON-ready dict each.
 
-    A picture that cannot be read or covered is reported as quarantined and written nowhere. What
-    becomes of a picture stands in the journal before the picture stands at its target.
+    A picture that cannot be read or covered, or takes too long, is reported as quarantined and
+    written nowhere. The journal says how many there are before the first one is written, and what
+    became of each once it is: a run that is cut off never says more than is there, and
+    `services.audit.verify` counts what is missing.
+
+    Args:
+        pictures: what to look at.
+        see: looks at one; where it is in another process, it may fail as `services.apart` says.
+        witness: who answers.
+        journal: gets an entry a picture.
+        detecting: whether to tell what detectors found.
 
     Raises:
         BadConfiguration: an output cannot be written.
         CatalogError: the journal cannot be written.
         StorageError: the store refuses an output, or went away.
     """
-    for picture in pictures:
-        outcome, encoded = _seen(picture, eyes, witness)
+    run = secrets.token_hex(6)
+    for number, picture in enumerate(pictures):
+        seen = _seen(picture, see)
+        outcome = seen.outcome
+        if journal is not None and number == 0:
+            journal.append(witness.begun(run, outcome.redactor, len(pictures)))
+        if seen.encoded is not None and picture.write is not None:
+            picture.write(seen.encoded)
         if journal is not None:
-            journal.append(witness.entry(outcome))
-        if encoded is not None and picture.write is not None:
-            picture.write(encoded)
+            journal.append(witness.entry(outcome, run))
         shown = outcome.model_dump(mode="json", exclude={"detections": {"__all__": {"states"}}})
         row = {"file": picture.name} | {name: shown[name] for name in _ROW}
-        if eyes.detectors and encoded is not None:
+        row["regions"] = [asdict(region) for region in seen.regions]
+        if detecting and seen.encoded is not None:
             row |= {"detections": shown["detections"]} | outcome.facts
         yield row
 
 
-def _seen(picture: Picture, eyes: Eyes, witness: Witness) -> tuple[Outcome, bytes | None]:
-    """What became of a picture, and the redacted JPEG if there is one."""
-    data, now = b"", datetime.now(UTC)
+def _seen(picture: Picture, see: See) -> Seen:
+    """What became of a picture, for which only a failing store raises."""
+    data, refused = b"", None
     try:
         data = picture.read()
-        name = picture.name.rpartition("/")[2]
-        frame, detections = eyes.see(name, data, stored_at=now)
-        outcome = Outcome(
-            key=picture.name,
-            work="",
-            status="redacted",
-            captured_at=frame.captured_at,
-            sha256=frame.digest,
-            **eyes.testimony(witness, data),
-            **described(frame, detections),
-        )
-        return outcome, frame.encoded
     except NoSuchObject:
-        reason = "unreadable:NoSuchObject"  # deleted after it was listed
+        refused = "unreadable:NoSuchObject"  # deleted after it was listed
     except StorageError:
         raise
     except Reasoned as error:
-        reason = error.reason
+        refused = error.reason
     except OSError as error:
-        reason = f"unreadable:{type(error).__name__}"
+        refused = f"unreadable:{type(error).__name__}"
     except Exception as error:  # noqa: BLE001 - one bad picture never stops a folder
-        reason = f"internal_error:{type(error).__name__}"
-    outcome = Outcome(
-        key=picture.name,
-        work="",
-        status="quarantined",
-        reason=reason,
-        captured_at=now,
-        **eyes.testimony(witness, data),
-    )
-    return outcome, None
+        refused = f"internal_error:{type(error).__name__}"
+    try:
+        return see(picture.name, data, refused)
+    except RedactionFailed as error:  # it took too long, or its process with it
+        return see(picture.name, data, error.reason)

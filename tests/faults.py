@@ -181,14 +181,14 @@ def unclean(rng, clean):
     yield from (b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n", b"GIF89a")
 
 
-def put_failing(error):
-    """`Store.put` as it is, but for the redacted bucket."""
+def put_failing(error, kind=""):
+    """`Store.put` as it is, but for the redacted bucket, or for what is of one kind in it."""
     put = Store.put
 
-    def act(self, bucket, *arguments, **options):
-        if bucket == "redacted":
+    def act(self, bucket, key, data, content_type="", *arguments, **options):
+        if bucket == "redacted" and content_type.startswith(kind):
             raise error
-        return put(self, bucket, *arguments, **options)
+        return put(self, bucket, key, data, content_type, *arguments, **options)
 
     return act
 
@@ -203,6 +203,35 @@ def injections(rng, kit, clean):
     yield from _encoding(rng, clean)
     yield from _storing()
     yield from _arriving(rng, kit)  # last: it changes the kit's item
+
+
+def injections_without_a_line(rng, kit, clean):
+    """Those that reach a picture which no line processes: no purpose, no store, nothing sealed."""
+    parts = (kit.finder, kit.looker, "services.eyes.decode", ENCODER)
+    for made in (_raising(kit), _giving_nonsense(rng, kit), _encoding(rng, clean)):
+        for expected, breaks in made:
+            if all(any(where is part for part in parts) for where, *_ in breaks):
+                yield expected, breaks
+
+
+def injections_into_a_window(rng, kit, clean):
+    """What to break while a window of a raster is done; `kit` has finder, heights and purpose."""
+    for error in ERRORS:
+        broken = raised(error, NAME)
+        yield Q, [(kit.finder, "act", fails(broken))]
+        yield Q, [(kit.heights, "heights", fails(broken))]
+        yield Q, [(kit.purpose, "measure", fails(broken))]
+        yield Q, [("services.pipeline.described", fails(broken))]
+        yield Q, [("services.tiles.encode", fails(broken))]
+        yield Q, [(ENCODER, fails(broken))]
+        for kind in ("image/tiff", "image/jpeg"):  # after the heights were written
+            yield Q, [(Store, "put", put_failing(broken, kind))]
+    for region in bad_regions(rng):
+        yield Q, [(kit.finder, "act", gives([FACE, region]))]
+    for value in NOT_REGIONS:
+        yield Q, [(kit.finder, "act", gives(value))]
+    for encoded in unclean(rng, clean):
+        yield Q, [(ENCODER, gives(encoded))]
 
 
 def _raising(kit):

@@ -20,17 +20,19 @@ def read_coco(path: Path, give: str) -> list[tuple[dict[str, Any], Annotations]]
         give: what to give instead, where it is not there.
 
     Raises:
-        BadConfiguration: it is not there.
+        BadConfiguration: it is not there, or is no COCO file.
     """
     try:
         coco = json.loads(path.read_text(encoding="utf-8"))
+        names = {category["id"]: category["name"] for category in coco.get("categories", ())}
+        by_image: dict[int, Annotations] = {image["id"]: [] for image in coco["images"]}
+        for annotation in coco["annotations"]:
+            named = annotation | {"name": names.get(annotation["category_id"])}
+            by_image[annotation["image_id"]].append(named)
     except OSError as error:
         raise BadConfiguration(f"no {path.name} in {path.parent}: give {give}") from error
-    names = {category["id"]: category["name"] for category in coco.get("categories", ())}
-    by_image: dict[int, Annotations] = {image["id"]: [] for image in coco["images"]}
-    for annotation in coco["annotations"]:
-        named = annotation | {"name": names.get(annotation["category_id"])}
-        by_image[annotation["image_id"]].append(named)
+    except (ValueError, KeyError) as error:
+        raise BadConfiguration(f"{path} is no COCO file: {error}") from error
     return [(image, by_image[image["id"]]) for image in coco["images"]]
 
 

@@ -115,7 +115,7 @@ def test_tampering_is_told_by_position(vigie, done, tmp_path):
 
 
 def test_redacting_plain_pictures_keeps_a_journal(vigie, tmp_path):
-    """One entry a picture, written before the picture, verified like an export."""
+    """An entry a run and one a picture, once it is written; verified like an export."""
     folder = tmp_path / "in"
     folder.mkdir()
     Image.new("RGB", (64, 48), (90, 120, 90)).save(folder / "a.jpg")
@@ -125,8 +125,10 @@ def test_redacting_plain_pictures_keeps_a_journal(vigie, tmp_path):
         done = vigie("redact", folder, tmp_path / "out", "--audit", journal, "--json", **secret)
         assert done.returncode == 1
     verdict = json.loads(vigie("audit", "verify", journal, "--json", **secret).stdout)
-    assert (verdict["entries"], verdict["seals_checked"]) == (4, True)
-    first, second = (json.loads(x)["entry"] for x in journal.read_text().splitlines()[:2])
+    assert (verdict["entries"], verdict["seals_checked"], verdict["missing"]) == (6, True, {})
+    begun, first, second = (json.loads(x)["entry"] for x in journal.read_text().splitlines()[:3])
+    assert (begun["outcome"], begun["images"]) == ("begun", 2)
+    assert begun["batch"] == first["batch"] == second["batch"]
     published = (tmp_path / "out" / "a.jpg").read_bytes()
     assert first["redacted_sha256"] == hashlib.sha256(published).hexdigest()
     assert (first["outcome"], second["outcome"]) == ("redacted", "quarantined")

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services import ngsi
 from services.events import Event
 from tests.unit.test_events import validate
+from tests.unit.test_ngsi import check
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "examples" / "port-quay.yaml"
@@ -80,8 +82,12 @@ def test_a_batch_from_end_to_end(vigie, store_server, tmp_path):
     assert len(lines) == result["new_events"] == result["delivered"]
     listed = vigie("events", "list", "--json", **env).stdout.splitlines()
     assert [json.loads(x) for x in listed] == [json.loads(x) for x in lines]
-    for line in lines:
-        validate(Event.model_validate_json(line))
+    for event in map(Event.model_validate_json, lines):
+        validate(event)
+        for entity in ngsi.entities(event):
+            check(entity)
+    declared = json.loads(lines[-1])["data"]["purposes"]
+    assert declared["waste"]["legal_basis"] == "public_task"
     proposed = json.loads(vigie("references", batch, "--json", **env).stdout)
     (key,) = proposed["cam-01"]  # all were taken at night, local time
     assert key.startswith("quai-nord/cam-01/20260612T0")

@@ -3,32 +3,50 @@
 import random
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyrage
 import pytest
 
 from models.errors import BadWeights
+from models.redaction import Redactor
+from services import batches
 from services.audit import line_of, linked
+from services.catalog import Catalog
+from services.eyes import Eyes
 from services.opening import open_line
 from services.seal import Seal, new_identity, unsealed
 from services.settings import Settings
+from serving.pictures import look_at, pictures_in
+from serving.sight import Sight
 from tests.faults import (
     ERRORS,
     GPS,
     NAME,
     SITE,
     WITNESS,
+    Finder,
     Kit,
+    Looker,
     fails,
     injections,
+    injections_into_a_window,
+    injections_without_a_line,
     picture,
     raised,
 )
+from tests.mapping import submitted
+from tests.orthophotos import Green, Parcels, line, ortho
 
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     return tmp_path_factory.mktemp("keys") / "admin.key"
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    return Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +102,69 @@ def test_a_thousand_injected_failures_publish_nothing(store, seal, identity, mon
     assert publications == 0
 
 
+def test_failures_injected_into_a_window_of_a_raster_publish_neither_picture_nor_heights(
+    store, catalog, monkeypatch
+):
+    monkeypatch.setattr(batches, "purposes_of", lambda site, names: {"waste": Parcels()})
+    _, manifest = submitted(store, catalog, ortho((300, 300)))
+    item = manifest.items[0]
+    kit, rng = SimpleNamespace(finder=Finder(), heights=Green, purpose=Parcels), random.Random(7)
+    one = line(store, locator=kit.finder)
+    whole = one.process(item)
+    published = {info.key for info in store.list("redacted")}
+    assert item.window and published == {whole.redacted_key, whole.files["cells"]}
+    clean = store.get("redacted", whole.redacted_key)[0]
+    for key in published:
+        store.delete("redacted", key)
+    injected = 0
+    for _, breaks in injections_into_a_window(rng, kit, clean):
+        with monkeypatch.context() as patch:
+            for where in breaks:
+                patch.setattr(*where)
+            outcome = one.process(item)
+        injected += 1
+        assert outcome.status == "quarantined", f"injection {injected}: {breaks}"
+        assert not list(store.list("redacted")), f"injection {injected}: {breaks}"
+    assert injected > 500
+    assert one.process(item).status == "redacted"
+
+
+def test_failures_injected_into_the_redaction_of_files_write_nothing(tmp_path, monkeypatch):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture())
+    kit, rng = SimpleNamespace(finder=Finder(), looker=Looker(), purpose=None), random.Random(7)
+    sight = Sight(Eyes(Redactor([kit.finder], cover=["face"]), {"looker": kit.looker}), WITNESS)
+    clean = sight("a.jpg", picture()).encoded
+
+    def redacted():
+        pictures = pictures_in(str(folder), str(out), Settings())
+        (row,) = look_at(pictures, sight, WITNESS, detecting=True)
+        return row["status"]
+
+    injected = 0
+    for expected, breaks in injections_without_a_line(rng, kit, clean):
+        told = f"injection {injected}: {breaks}"
+        with monkeypatch.context() as patch:
+            for where in breaks:
+                patch.setattr(*where)
+            if expected == "quarantined":
+                assert redacted() == expected, told
+            else:
+                with pytest.raises(expected):
+                    redacted()
+        injected += 1
+        assert not out.exists(), told
+    for _ in range(150):  # cut short, or nothing but noise
+        (folder / "a.jpg").write_bytes(picture()[: rng.randint(0, 600)] + rng.randbytes(9))
+        assert redacted() == "quarantined"
+        assert not out.exists()
+    assert injected > 400
+    (folder / "a.jpg").write_bytes(picture())
+    assert redacted() == "redacted"
+    assert [path.name for path in out.iterdir()] == ["a.jpg"]
+
+
 def test_good_pictures_among_failing_ones_are_published(store, seal, monkeypatch):
     kit = Kit(store, seal)
     good = {f"good-{i}.jpg": kit.put(f"good-{i}.jpg", picture(i)) for i in range(6)}
@@ -98,7 +179,7 @@ def test_good_pictures_among_failing_ones_are_published(store, seal, monkeypatch
     assert [o.key for o in redacted] == list(good)
     assert kit.published() == sorted(o.redacted_key for o in redacted)
     for outcome in redacted:
-        assert {region.label for region in outcome.regions} == {"face"}
+        assert outcome.covered.keys() == {"face"}
         assert outcome.original == WITNESS.original(store.get("inbox", outcome.key)[0])
         assert (outcome.redactor, outcome.thresholds) == (
             kit.line.eyes.redactor.model,

@@ -4,17 +4,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
+import simplejpeg
 
 from models.errors import BadConfiguration, BadImage, NoSuchBucket, NoSuchObject
 from models.redaction import Redactor
-from services.audit import Witness
 from services.eyes import Eyes
 from services.settings import Settings
 from services.storage import ObjectInfo, Store
 from services.tiles import LIMITS
 from serving import pictures as pictures_module
 from serving.pictures import look_at, pictures_in
+from serving.sight import Sight
+from tests.faults import WITNESS
+
+FIRST, SECOND, THIRD = (
+    simplejpeg.encode_jpeg(np.full((16, 16, 3), shade, np.uint8)) for shade in (50, 100, 150)
+)
 
 
 @pytest.fixture
@@ -30,9 +37,9 @@ def settings(store_server, state_dir):
 @pytest.fixture
 def inbox(store):
     """The full name of a bucket that holds quay/a.jpg and quay/deep/b.png."""
-    store.put("inbox", "quay/a.jpg", b"first")
-    store.put("inbox", "quay/deep/b.png", b"second")
-    store.put("inbox", "elsewhere/c.jpg", b"third")
+    store.put("inbox", "quay/a.jpg", FIRST)
+    store.put("inbox", "quay/deep/b.png", SECOND)
+    store.put("inbox", "elsewhere/c.jpg", THIRD)
     return store.bucket_name("inbox")
 
 
@@ -41,13 +48,13 @@ def test_a_prefix_keeps_relative_names_below_another(store, inbox, settings, pre
     redacted = store.bucket_name("redacted")
     pictures = pictures_in(f"s3://{inbox}/{prefix}", f"s3://{redacted}/public", settings)
     assert [p.name for p in pictures] == [f"s3://{inbox}/quay/{n}" for n in ("a.jpg", "deep/b.png")]
-    assert [p.read() for p in pictures] == [b"first", b"second"]
+    assert [p.read() for p in pictures] == [FIRST, SECOND]
     for picture in pictures:
-        picture.write(picture.read().upper())
+        picture.write(picture.read())
     below = "public/" if prefix == "quay/" else "public/quay/"
     assert {i.key: store.get("redacted", i.key)[0] for i in store.list("redacted")} == {
-        f"{below}a.jpg": b"FIRST",
-        f"{below}deep/b.png.jpg": b"SECOND",
+        f"{below}a.jpg": FIRST,
+        f"{below}deep/b.png.jpg": SECOND,
     }
 
 
@@ -55,7 +62,7 @@ def test_from_a_bucket_to_a_folder_and_back(store, inbox, settings, tmp_path):
     out = tmp_path / "out"
     for picture in pictures_in(f"s3://{inbox}/", str(out), settings):
         picture.write(picture.read())
-    assert (out / "quay" / "deep" / "b.png.jpg").read_bytes() == b"second"
+    assert (out / "quay" / "deep" / "b.png.jpg").read_bytes() == SECOND
     for picture in pictures_in(str(out), f"s3://{store.bucket_name('redacted')}", settings):
         picture.write(picture.read())
     assert sorted(i.key for i in store.list("redacted")) == [
@@ -98,11 +105,12 @@ def test_an_object_that_vanished_or_is_too_large_is_reported(store, inbox, setti
     monkeypatch.setattr(pictures_module, "LIMITS", replace(LIMITS, max_bytes=3))
     with pytest.raises(BadImage):
         pictures[1].read()
+    finder = Mock(model="m@1", thresholds={"face": 0.5})
     rows = list(
         look_at(
             pictures,
-            Eyes(Redactor([Mock(model="m@1", thresholds={"face": 0.5})], cover=["face"]), {}),
-            Witness("op", "", b"k"),
+            Sight(Eyes(Redactor([finder], cover=["face"]), {}), WITNESS),
+            WITNESS,
         )
     )
     assert [row["reason"] for row in rows] == ["unreadable:NoSuchObject", "too_many_bytes"]

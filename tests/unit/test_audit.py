@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.errors import CatalogError
+from models.redaction import Region
 from services.audit import (
     GENESIS,
     Journal,
@@ -21,7 +22,7 @@ from services.audit import (
     read_links,
     verify,
 )
-from services.outcome import Covered, Outcome
+from services.outcome import Outcome, covered
 from serving.cli import app
 
 NOW = datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
@@ -43,9 +44,11 @@ def outcome(number: int = 0) -> Outcome:
         thresholds={"face": 0.15},
         redacted_key="r.jpg",
         sha256="a" * 64,
-        regions=(
-            *(Covered(label="face", score=0.9, box=(7, 1001, 47, 1001 + h)) for h in heights_px),
-            Covered(label="plate", score=0.9, box=(0, 0, 64, 32)),
+        covered=covered(
+            [
+                *(Region((7, 1001, 47, 1001 + h), "face", 0.9) for h in heights_px),
+                Region((0, 0, 64, 32), "plate", 0.9),
+            ]
         ),
     )
 

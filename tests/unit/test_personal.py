@@ -1,6 +1,8 @@
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from models.errors import BadWeights, RedactionFailed
 from models.frame import Frame
 from models.personal import PersonalData
 from models.redaction import LABELS, Redactor
+from tests.outputs import must_hold_no_metadata
 from training import scenes
 
 Pixels = NDArray[np.uint8]
@@ -149,3 +152,18 @@ def test_output_that_cannot_be_trusted_fails(
     with pytest.raises(RedactionFailed) as caught:
         locate(grey(900, 700))
     assert caught.value.reason == ("too_many_found" if fault == "crowd" else "not_finite")
+
+
+def test_the_lines_for_library_users_in_the_docs_cover_a_picture(
+    networks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = Path(personal.__file__).parents[1] / "docs" / "privacy.md"
+    (lines,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cache").symlink_to(networks)
+    street = scenes.street(np.random.default_rng(3), (480, 640), people=3, cars=1).pixels
+    cv2.imwrite("street.jpg", street)
+    exec(lines, {})
+    must_hold_no_metadata(Path("redacted.jpg").read_bytes())
+    changed = np.abs(cv2.imread("redacted.jpg").astype(int) - cv2.imread("street.jpg")).max(2) > 60
+    assert 0.002 < changed.mean() < 0.5

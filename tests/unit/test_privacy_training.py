@@ -15,7 +15,6 @@ from models.personal import PersonalData
 from models.redaction import LABELS, Region
 from training.labelled import Labelled
 from training.privacy import labels, views
-from training.privacy.figures import Look, choose, figures
 from training.privacy.labels import (
     FACE,
     HEAD,
@@ -236,35 +235,3 @@ def test_labels_say_what_is_known_and_ignore_what_is_not(tmp_path, monkeypatch):
         assert PLATE not in other.labels
         assert [20, 150, 120, 230] in other.ignored[other.ignored_labels == PLATE].tolist()
         assert other.taught[PLATE] == vehicles
-
-
-def look(topic, truth, found, night=False):
-    boxes = np.array(truth, np.float32).reshape(-1, 4)
-    return Look(topic, "here", night, (200, 200), boxes, tuple(found))
-
-
-def test_an_object_counts_when_covers_lie_over_its_box():
-    whole, half = Region((50, 50, 80, 62), "plate", 0.6), Region((100, 50, 110, 62), "plate", 0.6)
-    one = look("plates", [[50, 50, 80, 62], [90, 50, 150, 62]], [whole, half])
-    rows = figures([one, look("empty", [], [])], {"plate": 0.5})
-    assert rows["plates"]["recall ≥ 6 px"][0] == 0.5
-    assert rows["plates"]["recall 12–24 px"][3] == 2
-    assert rows["empty"]["falsely covered area"][0] == 0
-    assert figures([one], {"plate": 0.7})["plates"]["recall ≥ 6 px"][0] == 0
-    # A label that no threshold names covers nothing.
-    assert figures([one], {"face": 0.1})["plates"]["recall ≥ 6 px"][0] == 0
-
-
-def test_what_is_covered_besides_lies_far_from_all_objects():
-    truth = [[50, 50, 80, 62]]
-    near, far = Region((50, 52, 80, 60), "plate", 0.6), Region((50, 150, 80, 162), "plate", 0.6)
-    for found, some in (([near], False), ([near, far], True)):
-        rows = figures([look("plates", truth, found)], {"plate": 0.5})
-        assert (rows["plates"]["covered besides"][0] > 0) == some
-
-
-def test_the_threshold_is_the_lowest_that_keeps_to_the_limit():
-    found = [Region((50, 50, 60, 60), "face", score) for score in (0.05, 0.22)]
-    empty = [look("empty", [], found), look("empty", [], [])]
-    assert choose(empty, {"face": 0.0}) == {"face": 0.238}
-    assert choose(empty, {"face": 1.0}) == {"face": 0.02}

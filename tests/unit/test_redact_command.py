@@ -2,22 +2,39 @@
 
 import json
 import os
+from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 import simplejpeg
 
 from models.errors import BadConfiguration
-from services import opening
+from services import apart, opening
+from services.audit import read_links, verify
+from services.batches import files_below
 from services.opening import open_redactor
 from services.settings import Settings
 from services.sites import Redaction
 from serving.cli import main
 from serving.pictures import pictures_in
-from tests.faults import Finder
+from tests.faults import FACE, Finder
 
 PICTURE = simplejpeg.encode_jpeg(np.full((32, 48, 3), 90, np.uint8))
+
+
+class Here:
+    """`Apart` without another process."""
+
+    def __init__(self, open_function, limit_s):
+        self.function = open_function()
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+    def close(self):
+        pass
 
 
 class Done(NamedTuple):
@@ -30,7 +47,10 @@ class Done(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def finder(monkeypatch, state_dir):
-    """In the place of our network a locator that finds nothing, and knows faces alone."""
+    """In the place of our network a locator that finds nothing, and knows faces alone.
+
+    It is in this process, where it can be put: `tests/unit/test_apart.py` has the other one.
+    """
     for name in [name for name in os.environ if name.startswith("VIGIE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("VIGIE_STATE_DIR", str(state_dir))
@@ -40,6 +60,7 @@ def finder(monkeypatch, state_dir):
     finder = Finder()
     finder.act = lambda pixels: []
     monkeypatch.setattr(opening, "open_locators", lambda settings: [finder])
+    monkeypatch.setattr(apart, "Apart", Here)
     return finder
 
 
@@ -120,3 +141,58 @@ def test_a_name_that_is_no_utf8_gets_a_key_that_is_and_its_original_stays(tmp_pa
     (picture,) = pictures_in(str(folder), "s3://public/quay", Settings())
     (_, _, key) = picture.write.args
     assert key == r"quay/caf\udce9.jpg"
+
+
+def test_a_kill_while_writing_leaves_what_was_there_and_a_draft_nobody_takes_up(
+    redact, tmp_path, monkeypatch
+):
+    """What stood there stays whole, and neither journal nor folder tell of more."""
+    folder, out = folder_of(tmp_path / "in", "a.jpg"), folder_of(tmp_path / "out", "a.jpg")
+    journal = tmp_path / "journal"
+
+    def killed(self, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a kill would not get there
+        assert redact(folder, out, "--audit", journal).returncode
+    assert (out / "a.jpg").read_bytes() == PICTURE
+    assert len(list(out.iterdir())) == 2
+    assert [path.name for path in files_below(out)] == ["a.jpg"]
+    (begun,) = read_links(journal)
+    assert begun.entry["outcome"] == "begun"
+    assert list(verify(read_links(journal)).missing.values()) == [1]
+    done = redact(folder, out, "--audit", journal)
+    assert done.returncode == 0
+    assert (out / "a.jpg").read_bytes() != PICTURE
+    assert list(verify(read_links(journal)).missing.values()) == [1]
+
+
+def test_a_device_is_written_to_and_stays_one(redact, tmp_path):
+    folder_of(tmp_path, "a.jpg")
+    os.mkfifo(pipe := tmp_path / "pipe")
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    assert redact(tmp_path / "a.jpg", pipe).returncode == 0
+    assert os.read(end, 1 << 16).startswith(b"\xff\xd8")
+    assert pipe.is_fifo()
+    os.close(end)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_covered_and_go_out_as_eight(redact, tmp_path, finder, suffix):
+    """What is under a cover leaves no trace in any bit; outside the high bits are what is shown."""
+    finder.act = lambda pixels: [FACE]
+    x1, y1, x2, y2 = FACE.box
+    pixels = np.random.default_rng(0).integers(0, 2**16, (96, 128, 3), np.uint16)
+    pixels[...] = cv2.GaussianBlur(pixels, (0, 0), 6)
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.{suffix}"), pixels)
+        pixels[y1:y2, x1:x2] ^= 0xFFFF
+    published = []
+    for name in ("a", "b"):
+        assert redact(tmp_path / f"{name}.{suffix}", tmp_path / f"{name}.jpg").returncode == 0
+        published.append((tmp_path / f"{name}.jpg").read_bytes())
+    assert published[0] == published[1]
+    seen = simplejpeg.decode_jpeg(published[0]).astype(int)
+    assert np.abs(seen - (pixels[..., ::-1] >> 8).astype(int))[:8, :8].mean() < 4

@@ -6,10 +6,14 @@ The false area is the share of a picture that is covered although it shows neith
 vehicle, on pictures that show none at all. What is covered besides is the share of a picture that
 covers take farther from all labelled objects than their own size: the price among vehicles and
 people, some of it for objects that nobody labelled.
+
+All of it is told twice: of the locator's look, at any threshold, and of what the redactor
+publishes, for which the proof may have covered more, or put the picture into quarantine.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,9 +22,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadConfiguration
+from models.errors import BadConfiguration, RedactionFailed
+from models.frame import Frame
 from models.plan import plan_of
-from models.redaction import Region
+from models.redaction import RedactedFrame, Region
 from training.bar import bar
 from training.coco import read_coco, xyxy
 from training.evaluate import NIGHT_LEVEL, Figure
@@ -31,6 +36,16 @@ _STEPS = tuple(round(0.02 * 1.1**i, 3) for i in range(36))  # to 0.56
 _ROUNDS = 1000
 _NEAR = 1.0  # of an object's sides, around it
 _NEAR_PX = 16
+# Only validation says where people and vehicles are: those streets are empty in every split.
+_FILES = (
+    ("plates", "plates", "{split}.json"),
+    ("faces", "faces", "{split}.json"),
+    ("empty", "empty", "{split}.json"),
+    ("empty", "waste", "val_pseudo.json"),
+)
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+Covered = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +59,7 @@ class Look:
         size_hw: px.
         truth: float32 (N, 4) xyxy px of the topic's objects.
         found: regions, with scores from nearly zero up.
+        published: the areas that the redactor covered; None where it published nothing.
     """
 
     topic: str
@@ -52,17 +68,25 @@ class Look:
     size_hw: tuple[int, int]
     truth: NDArray[np.float32]
     found: tuple[Region, ...]
+    published: tuple[Region, ...] | None = None
 
-    def mask(self, thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    def mask(self, thresholds: Mapping[str, float]) -> Covered:
         """Bool (H, W): what would be covered at these thresholds; labels not named are not."""
-        covered = np.zeros(self.size_hw, bool)
         sure = [r for r in self.found if r.score >= thresholds.get(r.label, 2.0)]
-        for patch in plan_of(self.size_hw, sure, (), "mosaic").patches:
-            x1, y1, x2, y2 = patch.box
+        return self._painted(plan_of(self.size_hw, sure, (), "mosaic").regions)
+
+    def published_mask(self) -> Covered:
+        """Bool (H, W): what is covered in the published picture."""
+        return self._painted(self.published or ())
+
+    def _painted(self, covers: Sequence[Region]) -> Covered:
+        covered = np.zeros(self.size_hw, bool)
+        for cover in covers:
+            x1, y1, x2, y2 = cover.box
             covered[y1:y2, x1:x2] = True
         return covered
 
-    def hits(self, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def hits(self, covered: Covered) -> Covered:
         """Bool (N,): whose box is covered for 95 % at least."""
         shares = []
         for x1, y1, x2, y2 in self.truth:
@@ -72,7 +96,7 @@ class Look:
             shares.append(area.mean() if area.size else 1.0)
         return np.array(shares) >= COVERED
 
-    def beside(self, covered: NDArray[np.bool_]) -> float:
+    def beside(self, covered: Covered) -> float:
         """Share of the picture that is covered and not near an object."""
         far = covered.copy()
         for box in self.truth:
@@ -87,31 +111,52 @@ def look(
     data: Path,
     split: str,
     locate: Callable[[NDArray[np.uint8]], Sequence[Region]],
+    redact: Callable[[Frame], RedactedFrame] | None = None,
 ) -> list[Look]:
     """Every picture of a split of the plates, the faces and the empty streets in `data`.
 
+    What `data` does not hold is left out. With `redact`, what it would publish is looked at too.
+
     Raises:
-        BadConfiguration: the data is not there.
+        BadConfiguration: the data holds none of them, or a picture of it is not there.
     """
+    files = [(topic, data / folder / name.format(split=split)) for topic, folder, name in _FILES]
+    there = [(topic, path) for topic, path in files if path.exists()]
+    if not there:
+        names = ", ".join(str(path.relative_to(data)) for _, path in files)
+        raise BadConfiguration(f"nothing to measure on in {data}: give one or more of {names}")
     looks = []
-    for topic, folder in (("plates", "plates"), ("faces", "faces"), ("empty", "waste")):
-        for image, truth in bar(_pictures(data / folder, split, topic), topic):
-            pixels = cv2.imread(str(data / folder / image["file_name"]), cv2.IMREAD_COLOR)
-            if pixels is None:
-                raise BadConfiguration(f"cannot read {image['file_name']} in {data / folder}")
-            found = tuple(locate(np.ascontiguousarray(pixels[..., ::-1])))
+    for topic, path in there:
+        for image, truth in bar(_pictures(path, topic), topic):
+            read = cv2.imread(str(path.parent / image["file_name"]), cv2.IMREAD_COLOR)
+            if read is None:
+                raise BadConfiguration(f"cannot read {image['file_name']} in {path.parent}")
+            pixels = np.ascontiguousarray(read[..., ::-1])
             night = image.get("night")
-            dark = float(pixels.mean()) < NIGHT_LEVEL if night is None else bool(night)
-            size_hw = (pixels.shape[0], pixels.shape[1])
-            looks.append(Look(topic, image["source"], dark, size_hw, truth, found))
+            looks.append(
+                Look(
+                    topic,
+                    image.get("source", "own"),
+                    float(pixels.mean()) < NIGHT_LEVEL if night is None else bool(night),
+                    (pixels.shape[0], pixels.shape[1]),
+                    truth,
+                    tuple(locate(pixels)),
+                    _published(pixels, redact) if redact else None,
+                )
+            )
     return looks
 
 
-def _pictures(
-    folder: Path, split: str, topic: str
-) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:
-    # Only validation says where people and vehicles are; the empty streets are always its.
-    path = folder / ("val_pseudo.json" if topic == "empty" else f"{split}.json")
+def _published(
+    pixels: NDArray[np.uint8], redact: Callable[[Frame], RedactedFrame]
+) -> tuple[Region, ...] | None:
+    try:
+        return redact(Frame("measured.jpg", pixels, "measured", _NO_TIME, "object")).regions
+    except RedactionFailed:
+        return None
+
+
+def _pictures(path: Path, topic: str) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:
     pictures = [(image, xyxy(a)) for image, a in read_coco(path, "the data folder")]
     if topic == "empty":
         return [(image, boxes) for image, boxes in pictures if not len(boxes)]
@@ -120,38 +165,55 @@ def _pictures(
 
 def figures(looks: Sequence[Look], thresholds: Mapping[str, float]) -> dict[str, dict[str, Figure]]:
     """Recall by group (topic, height, day or night, source) and false area; see the module."""
-    masks = [one.mask(thresholds) for one in looks]
-    hits = [one.hits(mask) for one, mask in zip(looks, masks, strict=True)]
+    return _table([(one, one.mask(thresholds)) for one in looks])
+
+
+def published_figures(looks: Sequence[Look]) -> dict[str, dict[str, Figure]]:
+    """The same of what was published, and the share of pictures that went to quarantine instead."""
+    sound = [(one, one.published_mask()) for one in looks if one.published is not None]
+    refused = [np.array([one.published is None]) for one in looks]
+    table = {f"{topic}, published": row for topic, row in _table(sound).items()}
+    return table | {"all, published": {"in quarantine instead": _rate(refused)}}
+
+
+def _table(looks: Sequence[tuple[Look, Covered]]) -> dict[str, dict[str, Figure]]:
     table: dict[str, dict[str, Figure]] = {}
-    for topic in dict.fromkeys(one.topic for one in looks if one.topic != "empty"):
-        mine = [i for i, one in enumerate(looks) if one.topic == topic]
+    for topic in dict.fromkeys(one.topic for one, _ in looks if one.topic != "empty"):
+        mine = [(one, mask) for one, mask in looks if one.topic == topic]
         row: dict[str, Figure] = {}
-        tall = {i: looks[i].truth[:, 3] - looks[i].truth[:, 1] for i in mine}
-        seen = {i: tall[i] >= BINS_PX[0] for i in mine}
-        row["recall ≥ 6 px"] = _rate([hits[i][seen[i]] for i in mine])
+        tall = [one.truth[:, 3] - one.truth[:, 1] for one, _ in mine]
+        hits = [one.hits(mask) for one, mask in mine]
+        seen = [hit[px >= BINS_PX[0]] for hit, px in zip(hits, tall, strict=True)]
+        row["recall ≥ 6 px"] = _rate(seen)
         for low, high in pairwise(BINS_PX):
             name = f"recall {low}–{high} px" if high < BINS_PX[-1] else f"recall ≥ {low} px tall"
-            row[name] = _rate([hits[i][(tall[i] >= low) & (tall[i] < high)] for i in mine])
+            both = zip(hits, tall, strict=True)
+            row[name] = _rate([hit[(px >= low) & (px < high)] for hit, px in both])
         for night in (False, True):
             row[f"recall by {'night' if night else 'day'}"] = _rate(
-                [hits[i][seen[i]] for i in mine if looks[i].night == night]
+                [hit for hit, (one, _) in zip(seen, mine, strict=True) if one.night == night]
             )
-        for source in sorted({looks[i].source for i in mine}):
+        for source in sorted({one.source for one, _ in mine}):
             row[f"recall {source}"] = _rate(
-                [hits[i][seen[i]] for i in mine if looks[i].source == source]
+                [hit for hit, (one, _) in zip(seen, mine, strict=True) if one.source == source]
             )
-        row["covered besides"] = _rate([np.array([looks[i].beside(masks[i])]) for i in mine])
+        row["covered besides"] = _rate([np.array([one.beside(mask)]) for one, mask in mine])
         table[topic] = row
-    empty = [
-        np.array([m.mean()]) for m, one in zip(masks, looks, strict=True) if one.topic == "empty"
-    ]
-    table["empty"] = {"falsely covered area": _rate(empty)}
+    empty = [np.array([mask.mean()]) for one, mask in looks if one.topic == "empty"]
+    if empty:
+        table["empty"] = {"falsely covered area": _rate(empty)}
     return table
 
 
 def choose(looks: Sequence[Look], limits: Mapping[str, float]) -> dict[str, float]:
-    """For each label the lowest threshold that covers at most its limit of empty streets' area."""
+    """For each label the lowest threshold that covers at most its limit of empty streets' area.
+
+    Raises:
+        BadConfiguration: no look is at an empty street.
+    """
     empty = [one for one in looks if one.topic == "empty"]
+    if not empty:
+        raise BadConfiguration("thresholds are chosen on empty streets: give waste/val_pseudo.json")
     chosen = {}
     for label, limit in limits.items():
         for threshold in _STEPS:

@@ -2,7 +2,8 @@
 
 Most crops are placed on a face or a plate and scaled so that its height falls between 5 and 240 px,
 small ones most often: these are the ones that detectors miss. Plates, of which few are labelled,
-are also drawn, or copied from other pictures, onto vehicles that show none; some faces get masks.
+are also drawn, or copied from other pictures, onto vehicles that show none; some faces get masks,
+or something in front of them, and some are drawn where few are labelled (`training.privacy.hard`).
 Some pictures are redacted first: the proof looks at covers, and must not take them for faces.
 """
 
@@ -17,12 +18,15 @@ from models.personal import region_of
 from models.plan import plan_of
 from models.redaction import LABELS
 from training.labelled import Labelled
+from training.privacy.hard import NARROW, trailer, with_occluders, with_passengers, with_poster
 from training.privacy.labels import FACE, HEAD, PERSON, PLATE, VEHICLE
+from training.scenes.camera import Floats, floats
 from training.scenes.plates import any_plate, stick
 from training.scenes.scene import Pixels
 from training.views import SCALES, crop
 
 _TARGETS_PX = (5.0, 240.0)
+_TOWS_PX = 60
 _COPIED_PX = 14  # height from which a plate is copied
 _GONE, _HIDDEN = 0.9, 0.5  # share covered from which an object is background, or unclear
 
@@ -41,6 +45,9 @@ def view(
     assert sample.pixels is not None
     if rng.random() < 0.6:
         sample = _with_plates(sample, rng, plates)
+    for hard, share in ((with_passengers, 0.2), (with_poster, 0.15), (with_occluders, 0.25)):
+        if rng.random() < share:
+            sample = hard(sample, rng)
     if rng.random() < 0.4:
         sample = _with_masks(sample, rng)
     if rng.random() < 0.15:
@@ -101,23 +108,20 @@ def _with_plates(sample: Labelled, rng: np.random.Generator, copied: Sequence[Pi
         has = ((middle > [x1, y1]) & (middle < [x2, y2])).all(1).any()
         if has or w < 24 or h < 20 or rng.random() < 0.4:
             continue
-        copy = len(copied) > 0 and rng.random() < 0.6
-        plate = copied[int(rng.integers(len(copied)))] if copy else any_plate(rng)
-        wide = float(np.clip(rng.uniform(0.12, 0.3) * min(w, 1.4 * h), 5, 200))
-        tall = wide * plate.shape[0] / plate.shape[1] * rng.uniform(0.85, 1.15)
-        wide *= rng.uniform(0.5, 1.0)  # seen from the side
-        x = rng.uniform(x1 + 0.15 * w, x2 - 0.15 * w)
-        y = rng.uniform(y1 + 0.5 * h, y2 - 0.12 * h)
-        slant = rng.normal(0, 0.15) * wide
-        lean = rng.normal(0, 0.04) * tall
-        corners = np.array(
-            [
-                [x - wide / 2 + lean, y - tall / 2 - slant / 2],
-                [x + wide / 2 + lean, y - tall / 2 + slant / 2],
-                [x + wide / 2 - lean, y + tall / 2 + slant / 2],
-                [x - wide / 2 - lean, y + tall / 2 - slant / 2],
-            ]
-        )
+        narrow = h > NARROW * w
+        copy = len(copied) > 0 and rng.random() < 0.6 and not narrow
+        plate = copied[int(rng.integers(len(copied)))] if copy else any_plate(rng, square=narrow)
+        if not narrow and w >= _TOWS_PX and rng.random() < 0.15:
+            pixels, corners = trailer(pixels, floats([x1, y1, x2, y2]), rng)
+        elif narrow:
+            # Of a motorcycle or scooter seen from behind: two lines, in the middle, under the seat.
+            y = y1 + rng.uniform(0.45, 0.75) * h
+            corners = _hung(plate, rng.uniform(0.2, 0.4) * w, (x1 + 0.5 * w, y), rng)
+        else:
+            wide = float(np.clip(rng.uniform(0.12, 0.3) * min(w, 1.4 * h), 5, 200))
+            x = rng.uniform(x1 + 0.15 * w, x2 - 0.15 * w)
+            y = rng.uniform(y1 + 0.5 * h, y2 - 0.12 * h)
+            corners = _hung(plate, wide, (x, y), rng)
         pixels, box = stick(pixels, plate, corners, rng)
         boxes.append(box)
     if not boxes:
@@ -127,6 +131,24 @@ def _with_plates(sample: Labelled, rng: np.random.Generator, copied: Sequence[Pi
         pixels=pixels,
         boxes=np.concatenate([sample.boxes, np.array(boxes, np.float32)]),
         labels=np.concatenate([sample.labels, np.full(len(boxes), PLATE, np.int64)]),
+    )
+
+
+def _hung(
+    plate: Pixels, wide: float, middle: tuple[float, float], rng: np.random.Generator
+) -> Floats:
+    """The corners (4, 2) px of a plate, somewhat turned and seen from the side."""
+    x, y = middle
+    tall = wide * plate.shape[0] / plate.shape[1] * rng.uniform(0.85, 1.15)
+    wide *= rng.uniform(0.5, 1.0)
+    slant, lean = rng.normal(0, 0.15) * wide, rng.normal(0, 0.04) * tall
+    return floats(
+        [
+            [x - wide / 2 + lean, y - tall / 2 - slant / 2],
+            [x + wide / 2 + lean, y - tall / 2 + slant / 2],
+            [x + wide / 2 - lean, y + tall / 2 + slant / 2],
+            [x - wide / 2 - lean, y + tall / 2 - slant / 2],
+        ]
     )
 
 

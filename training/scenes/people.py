@@ -16,7 +16,7 @@ from training.scenes.texture import Colour, noise
 
 _PROFILE = 1.45  # radians: turned further away, a head shows no face
 _WIDE_M, _TALL_M, _HEAD_M = 1.2, 1.6, 0.30
-_SKINS: tuple[Colour, ...] = (
+SKINS: tuple[Colour, ...] = (
     (240, 204, 180),
     (228, 184, 152),
     (214, 166, 130),
@@ -24,7 +24,7 @@ _SKINS: tuple[Colour, ...] = (
     (138, 92, 66),
     (100, 66, 48),
 )
-_HAIRS: tuple[Colour, ...] = (
+HAIRS: tuple[Colour, ...] = (
     (28, 24, 22),
     (58, 40, 28),
     (96, 66, 40),
@@ -58,8 +58,8 @@ class Person:
         """Draw the body; a face that can be seen becomes an object of its own."""
         rng = np.random.default_rng(self.seed)
         scale = float(rng.uniform(0.9, 1.06))
-        skin = _SKINS[rng.integers(len(_SKINS))]
-        hair = _HAIRS[rng.integers(len(_HAIRS))]
+        skin = SKINS[rng.integers(len(SKINS))]
+        hair = HAIRS[rng.integers(len(HAIRS))]
         away = abs(self.turned)
         foot = np.array([self.s, self.t, 0], np.float32)
         shade = light.on(floats([0, -0.6, 0.8])) * 0.92

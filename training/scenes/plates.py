@@ -26,9 +26,13 @@ _OFTEN = (0.4, 0.1, 0.18, 0.1, 0.06, 0.04, 0.06, 0.06)
 _FONTS = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 
 
-def any_plate(rng: np.random.Generator) -> Pixels:
-    """uint8 (h, w, 3) RGB: one line (long, American, French) or two (motorcycles, trailers)."""
-    kind = rng.choice(["french", "long", "american", "two_lines"], p=[0.3, 0.35, 0.15, 0.2])
+def any_plate(rng: np.random.Generator, *, square: bool = False) -> Pixels:
+    """uint8 (h, w, 3) RGB: one line (long, American, French) or two (motorcycles, trailers).
+
+    Where it has to be `square` it has two lines or is American.
+    """
+    shares = [0.0, 0.0, 0.2, 0.8] if square else [0.3, 0.35, 0.15, 0.2]
+    kind = rng.choice(["french", "long", "american", "two_lines"], p=shares)
     if kind == "french":
         return french(rng)
     width, height = {"long": (240, 52), "american": (180, 90), "two_lines": (140, 104)}[str(kind)]

@@ -81,7 +81,11 @@ def recycling_centre(
     rng: np.random.Generator, size_hw: tuple[int, int] = (600, 800), *, night: bool = False
 ) -> Scene:
     """Open skips at a recycling centre, some heaped over the rim; arguments as of `street`."""
-    place = random_centre(rng, size_hw, int(rng.integers(1, 5)))
+    return scene_of(rng, random_centre(rng, size_hw, int(rng.integers(1, 5))), night=night)
+
+
+def scene_of(rng: np.random.Generator, place: Place, *, night: bool = False) -> Scene:
+    """A place with its containers in states drawn at random, and nobody there."""
     happening = Happening(*_states(rng, len(place.containers), None), [], [])
     return compose(place, happening, Moment.random(rng, night), rng)
 

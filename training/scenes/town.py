@@ -84,11 +84,18 @@ def town(seed: int, count: int) -> Iterator[tuple[str, Scene]]:
         yield key, compose(place, happening, _moment(seed, when), rng)
 
 
-def two_days(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[tuple[str, Scene]]:
+def two_days(
+    seed: int, every: timedelta = timedelta(hours=1), state: str = "overflow"
+) -> Iterator[tuple[str, Scene]]:
     """Two days before the first camera of the town, with their nights and showers.
 
-    C-041 fills on the first day, overflows from hour 14 and is emptied at hour 31; C-042 stays as
-    clean as it is. From hour 24 to 27 and from 36 to 39 a van stands before C-041.
+    C-041 fills on the first day, needs attention from hour 14 and is emptied at hour 31; C-042
+    stays as clean as it is. From hour 24 to 27 and from 36 to 39 a van stands before C-041.
+
+    Args:
+        seed: of all that is drawn.
+        every: time between pictures.
+        state: what C-041 comes to: overflow or side_waste.
 
     Yields:
         object key (site, camera, UTC time) and its scene, in order.
@@ -100,11 +107,11 @@ def two_days(seed: int, every: timedelta = timedelta(hours=1)) -> Iterator[tuple
     for index in range(timedelta(hours=48) // every):
         when = _START + index * every
         hour = index * every / timedelta(hours=1)
-        state = "overflow" if 14 <= hour < 31 else "minor_litter" if 10 <= hour < 14 else "clean"
+        now = state if 14 <= hour < 31 else "minor_litter" if 10 <= hour < 14 else "clean"
         parked = [van] if 24 <= hour < 27 or 36 <= hour < 39 else []
         rng = np.random.default_rng((seed, 3, index))
         people = random_people(rng, place, int(rng.choice([0, 1], p=[0.7, 0.3])))
-        happening = Happening([state, "clean"], [seed, seed + 1], parked, people)
+        happening = Happening([now, "clean"], [seed, seed + 1], parked, people)
         key = f"{_SITE}/{name}/{when:%Y%m%dT%H%M%SZ}.jpg"
         yield key, compose(place, happening, _moment(seed, when), rng)
 
