@@ -1,7 +1,8 @@
 """What became of one image: the form that shards write, the catalog keeps and reports read."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,16 +11,14 @@ from typing import Literal, TypedDict
 from pydantic import Field, FiniteFloat
 
 from models.detections import Detections
-from models.redaction import RedactedFrame
+from models.redaction import RedactedFrame, Region
 from services.events import Instant, Observation, Wire
 
+Covered = dict[str, dict[str, int]]
+"""Label → height in px, such as `32-63` → how many areas redaction covered, margins included.
 
-class Covered(Wire):
-    """An area that redaction covered, margin included: box xyxy px of the oriented image."""
-
-    label: str
-    score: FiniteFloat
-    box: tuple[int, int, int, int]
+Of who or what was covered nothing else is kept.
+"""
 
 
 class Found(Wire):
@@ -49,7 +48,7 @@ class Outcome(Wire):
         width, height: px, 0 where it could not be decoded.
         redacted_key: key in the redacted bucket.
         sha256: of the redacted object.
-        regions: what was covered.
+        covered: what was covered.
         detections: what was found, by all detectors.
         facts: probabilities about the whole image, such as `dirty`.
         observations: what was measured.
@@ -70,7 +69,7 @@ class Outcome(Wire):
     height: int = 0
     redacted_key: str | None = None
     sha256: str | None = None
-    regions: tuple[Covered, ...] = ()
+    covered: Covered = Field(default_factory=dict)
     detections: tuple[Found, ...] = ()
     facts: dict[str, FiniteFloat] = Field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
@@ -106,7 +105,7 @@ class Described(TypedDict):
 
     width: int
     height: int
-    regions: tuple[Covered, ...]
+    covered: Covered
     detections: tuple[Found, ...]
     facts: dict[str, float]
 
@@ -120,14 +119,12 @@ class Testimony(TypedDict):
 
 
 def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Described:
-    """Size, covered regions, objects and facts."""
+    """Size, what was covered, objects and facts."""
     height, width = frame.pixels.shape[:2]
     return {
         "width": width,
         "height": height,
-        "regions": tuple(
-            Covered(label=r.label, score=round(r.score, 4), box=r.box) for r in frame.regions
-        ),
+        "covered": covered(frame.regions),
         "detections": tuple(f for found in detections.values() for f in _objects(found)),
         "facts": {
             name: round(score, 4)
@@ -135,6 +132,21 @@ def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Des
             for name, score in found.image_scores.items()
         },
     }
+
+
+def covered(regions: Sequence[Region]) -> Covered:
+    """How many areas were covered, by label and height."""
+    bins: dict[str, Counter[str]] = {}
+    for region in regions:
+        bins.setdefault(region.label, Counter())[_bin(region.box[3] - region.box[1])] += 1
+    return {label: dict(counts) for label, counts in bins.items()}
+
+
+def _bin(height_px: int) -> str:
+    for name, limit_px in (("<32", 32), ("32-63", 64), ("64-127", 128)):
+        if height_px < limit_px:
+            return name
+    return ">=128"
 
 
 def _objects(found: Detections) -> Iterator[Found]:

@@ -20,7 +20,18 @@ _SHAPES = ("Polygon", "LineString")
 
 
 def contradictions(site: "Site") -> Iterator[tuple[Path, str]]:
-    """What is right in form, yet cannot be true together with the rest of the site."""
+    """What is right in form, yet cannot be true together with the rest of the site.
+
+    Where all else is right, each purpose says what it could not measure.
+    """
+    problems = list(_between_parts(site))
+    yield from problems
+    for name in () if problems else site.purposes:
+        of_purpose = getattr(plugins.load(purpose_plugins, name), "contradictions", None)
+        yield from of_purpose(site) if of_purpose else ()
+
+
+def _between_parts(site: "Site") -> Iterator[tuple[Path, str]]:
     for field, ids in (
         ("cameras", [camera.id for camera in site.cameras]),
         ("surveys", [survey.id for survey in site.surveys]),

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from models.capture import EARLIEST
+from services.camera_ground import GROUND_EXAMPLE, CameraGround
 from services.geometry import Geometry, Number, Outline, Part, Position, wrong
+from services.queue_line import QueueLine
 
 LegalBasis = Literal[
     "consent",
@@ -143,6 +145,7 @@ class Camera(Part):
             where they come as they will.
         references: redacted pictures, by key in the redacted bucket, of its view as it should be:
             clean, by day and by night. Outlines are drawn on them.
+        ground: points on the ground, in px and in degrees, that tell how large areas are.
     """
 
     id: Id = Field(examples=["cam-01"])
@@ -162,6 +165,7 @@ class Camera(Part):
     references: Annotated[tuple[Key, ...], Field(max_length=12)] = Field(
         default=(), examples=[["quai-nord/cam-01/20260612T064000Z.1a2b3c4d.jpg"]]
     )
+    ground: CameraGround | None = Field(default=None, examples=[GROUND_EXAMPLE])
 
     @property
     def silence(self) -> timedelta | None:
@@ -264,6 +268,7 @@ class Asset(Part):
         kind: what it is, e.g. container or skip.
         geometry: GeoJSON Point, Polygon or LineString, in the file or from the GeoJSON beside it.
         views: camera id → its outline in px of that camera's `size_wh`.
+        line: along a queue from its gate outwards: x, y in px of its camera, metres from the gate.
         limits: what the purpose's `Limits` take, by name.
     """
 
@@ -273,5 +278,8 @@ class Asset(Part):
     geometry: Geometry = Field(examples=[{"type": "Point", "coordinates": [-3.3561, 47.7288]}])
     views: dict[str, Outline] = Field(
         default={}, examples=[{"cam-01": [[410, 300], [520, 300], [520, 420], [410, 420]]}]
+    )
+    line: QueueLine | None = Field(
+        default=None, examples=[[[940, 330, 0], [930, 560, 12], [900, 1080, 30]]]
     )
     limits: dict[str, Number] = Field(default={}, examples=[{}])

@@ -1,7 +1,6 @@
 """What a purpose sees of one image, and what it must offer."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, Protocol
@@ -9,7 +8,6 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.capture import CELL_DEGREES
 from models.detections import Detections
 from models.detectors import Detector
 from models.frame import Position
@@ -19,7 +17,7 @@ from models.registration import Change, KnownView, Sight
 from services.events import Observation
 from services.judgement import LOST_VIEW, Limits
 from services.observing import Observing, Origin
-from services.places import place_urn
+from services.places import earth_place, place_urn
 from services.sites import Asset, Camera, Site
 
 POINT_M = 2.0
@@ -91,7 +89,7 @@ class View(Observing):
         """
         if self.camera is not None:
             listed = self.site.assets_in(self.camera.id, purpose)
-            return [(asset, self._outline(asset)) for asset in listed]
+            return [(asset, self.placed(asset.views[self.camera.id])) for asset in listed]
         if self.frame.ground is None or self.frame.gsd_m is None:
             return []
         height, width = self.frame.pixels.shape[:2]
@@ -103,10 +101,21 @@ class View(Observing):
                 shown.append((asset, outline))
         return shown
 
-    def _outline(self, asset: Asset) -> NDArray[np.float32]:
+    def private_zones(self, *, moved: bool) -> list[NDArray[np.float32]]:
+        """The camera's private zones (N, 2) px: as redaction covered them, or moved with the view.
+
+        Redaction cannot move them: only its result may be compared with the references.
+        """
+        zones = self.camera.private_zones if self.camera else ()
+        return [self.placed(zone, moved=moved) for zone in zones]
+
+    def placed(
+        self, points: Sequence[tuple[float, float]], *, moved: bool = True
+    ) -> NDArray[np.float32]:
+        """Points drawn in the camera's view, (N, 2) px of this picture, moved as the view has."""
         assert self.camera is not None
-        drawn = np.array(asset.views[self.camera.id], np.float64)
-        if self.sight is not None and self.sight.affine is not None:
+        drawn = np.array(points, np.float64)
+        if moved and self.sight is not None and self.sight.affine is not None:
             drawn = drawn @ self.sight.affine[:, :2].T + self.sight.affine[:, 2]
         here = self.camera.scaled(drawn.tolist(), self.frame.pixels.shape[:2])
         return np.array(here, np.float32)
@@ -139,8 +148,7 @@ class View(Observing):
         elif self.camera is None and self.site.locate == "exif":
             position = self.frame.position
         if position is not None:
-            column, row = (math.floor(degrees / CELL_DEGREES) for degrees in position)
-            return place_urn(self.site, "earth", column, row), position
+            return earth_place(self.site, position, self.frame.ground is not None), position
         size = np.array(self.camera.size_wh if self.camera else (width, height), np.float64)
         foot *= size
         if self.sight is not None and self.sight.affine is not None:

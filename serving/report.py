@@ -113,7 +113,7 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         missing=len(manifest.items) - len(outcomes),
         reasons=Counter(o.reason for o in outcomes if o.reason).most_common(),
         quarantined=[o for o in outcomes if o.status == "quarantined"],
-        covered=Counter(region.label for o in outcomes for region in o.regions),
+        covered=_covered(outcomes),
         pictures=_pictures(outcomes, store, site),
         maps=_maps(outcomes, store, site),
         redacted=counts["redacted"],
@@ -128,6 +128,13 @@ def write_report(path: Path, batch: str, catalog: Catalog, store: Store) -> None
         dirty=_histogram([o.facts["dirty"] for o in outcomes if "dirty" in o.facts]),
     )
     write_page(path, html)
+
+
+def _covered(outcomes: list[Outcome]) -> Counter[str]:
+    labels: Counter[str] = Counter()
+    for outcome in outcomes:
+        labels.update({label: sum(heights.values()) for label, heights in outcome.covered.items()})
+    return labels
 
 
 def _local(time: Any, site: Site) -> str:

@@ -75,6 +75,7 @@ def test_a_street_from_picture_to_statistics(store, street, store_settings, tmp_
     people = sum(label == "person" for label in scene.labels)
     assert one.low <= people <= one.high or abs((one.value or 0) - people) <= 3
     assert "person" not in {found.label for outcome in outcomes for found in outcome.detections}
+    assert {"face", "plate"}.issuperset(outcomes[0].covered), "how many were covered, no box"
     events = [event for _, event in catalog.outbox.events(batch=batch)]
     for event in events:
         json.loads(event.json_line())

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from models.detections import Detections
-from services.lot import shift
-from services.purposes import occupancy
+from services.lot import shift, stalls
 
 BOX = 2.5  # what a box on a stall adds
 
@@ -75,18 +74,16 @@ def told(places, look=DOUBTFUL, lorries=(), *, camera="cam"):
     square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], np.float32)
     view = SimpleNamespace(
         camera=camera,
-        frame=SimpleNamespace(pixels=np.full((100, 400, 3), 120, np.uint8)),
+        frame=SimpleNamespace(pixels=np.full((100, 400, 3), 120, np.uint8), regions=()),
+        private_zones=lambda moved: [],
         detectors={"occupancy": SimpleNamespace(taken=lambda _, o: np.full(len(o), look))},
         observe=lambda *_, value=None, **__: value,
     )
-    stalls = [
-        (SimpleNamespace(kind="stall", id=str(place)), square + np.float32(place))
-        for place in places
-    ]
+    row = [(SimpleNamespace(id=str(place)), square + np.float32(place)) for place in places]
     boxes = np.array(lorries, np.float32).reshape(-1, 4)
     certain, labels = np.ones(len(boxes), np.float32), np.zeros(len(boxes), np.int64)
     vehicles = Detections(boxes, certain, labels, ("truck",), (100, 400))
-    return list(occupancy._stalls(view, stalls, vehicles, None))
+    return list(stalls(view, row, vehicles, None))
 
 
 ROW = [(10 * i, 10) for i in range(30)]

@@ -1,117 +1,27 @@
 """Counting in places: drawn boxes in a drawn view, no network."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from models.detections import Detections
 from models.errors import BadSite
-from models.frame import Frame
-from models.redaction import redact
 from models.registration import Sight
 from services.judgement import CONDITIONS
-from services.outcome import described
 from services.purposes import occupancy
 from services.record import judge_all
-from services.sites import parse_site
-from services.view import View
-from tests.views import COUNTED, OCCUPANCY_HEAD
-
-NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-SITE = (
-    OCCUPANCY_HEAD
-    + """
-min_count: 5
-cameras:
-  - id: cam
-    name: Mât
-    size_wh: [400, 300]
-    key_prefix: cam/
-    private_zones: [[[0, 0], [60, 0], [60, 300], [0, 300]]]
-assets:
-"""
+from tests.counted import (
+    LOT,
+    NOON,
+    PARK,
+    SQUARE,
+    STALLS,
+    car_in,
+    people,
+    said,
+    site,
+    view,
 )
-LOT = [[100, 100], [340, 100], [340, 260], [100, 260]]
-STALLS = [
-    [[110 + 60 * i, 150], [160 + 60 * i, 150], [160 + 60 * i, 200], [110 + 60 * i, 200]]
-    for i in range(3)
-]
-NOON = datetime(2026, 6, 12, 12, tzinfo=UTC)
-
-
-class Looks:
-    """What a stall looks like, to a network that has seen more free ones than taken ones."""
-
-    def __init__(self, boxes):
-        self.cars = [box for name, *box in boxes if name in ("car", "truck")]
-
-    def taken(self, frame, outlines):
-        middles = [outline.mean(0) for outline in outlines]
-        within = [
-            any(x1 < x < x2 and y1 < y < y2 for x1, y1, x2, y2 in self.cars) for x, y in middles
-        ]
-        return np.where(within, 0.5, 0.002).astype(np.float32)
-
-
-def site(*assets):
-    rows = [
-        COUNTED.format(id=name, kind=kind, outline=outline, limits=limits)
-        for name, kind, outline, limits in assets
-    ]
-    return parse_site(SITE + "".join(rows), "site.yaml")
-
-
-def view(where, boxes=(), *, level=None, fog=0.0, at=NOON, scores=None, counted=None, sight=None):
-    """A view with boxes of (name, x1, y1, x2, y2)."""
-    pixels = np.random.default_rng(0).integers(60, 200, (300, 400, 3), np.uint8)
-    pixels = (fog * 190 + (1 - fog) * pixels).astype(np.uint8)
-    if level is not None:
-        pixels[...] = level
-    found = Detections(
-        np.array([box[1:] for box in boxes], np.float32).reshape(-1, 4),
-        np.full(len(boxes), 0.9, np.float32) if scores is None else np.array(scores, np.float32),
-        np.array([NAMES.index(box[0]) for box in boxes], np.int64),
-        NAMES,
-        (300, 400),
-    )
-    if counted is not None:
-        found = replace(found, counted=np.tile(np.array(counted, np.float32), (len(boxes), 1)))
-    frame = Frame("cam/a.jpg", pixels, "cam", at, "key")
-    return View(
-        where,
-        where.cameras[0],
-        redact(frame, [], redactor="none@0"),
-        {"occupancy": found},
-        {"occupancy": "occupancy@0"},
-        f"{at.isoformat()}",
-        "cam/a.w.jpg",
-        sight=sight,
-        detectors={"occupancy": Looks(boxes)},
-    )
-
-
-def said(where, *arguments, **options):
-    """(id, quantity) → observation."""
-    observations = occupancy.measure(view(where, *arguments, **options))
-    return {(o.asset.rpartition(":")[2], o.quantity): o for o in observations}
-
-
-def people(count, y=200):
-    return [("person", 110 + 20 * i, y - 40, 120 + 20 * i, y) for i in range(count)]
-
-
-SQUARE = site(("place", "square", LOT, "{capacity: 20}"))
-PARK = site(
-    ("lot", "car-park", LOT, "{capacity: 3, dwell_minutes: 20}"),
-    *[(f"P-{i}", "stall", outline, "{}") for i, outline in enumerate(STALLS)],
-)
-
-
-def car_in(stall):
-    (left, top), (_, _), (right, bottom), _ = STALLS[stall]
-    return ("car", left, top - 20, right, bottom)
 
 
 def test_what_stands_in_the_outline_counts():
@@ -121,21 +31,6 @@ def test_what_stands_in_the_outline_counts():
     one = found["place", "occupancy.count"]
     assert (one.value, one.low, one.high, one.unit) == (8, 7, 9, "{person}")
     assert found["place", "occupancy.share"].value == pytest.approx(0.4)
-
-
-def test_private_zones_count_nothing():
-    wide = site(("place", "square", [[0, 100], [340, 100], [340, 260], [0, 260]], "{}"))
-    boxes = [*people(6), *[("person", 10 + 8 * i, 150, 16 + 8 * i, 200) for i in range(5)]]
-    assert said(wide, boxes)["place", "occupancy.count"].value == 6
-
-
-@pytest.mark.parametrize("count", [0, 1, 4])
-def test_few_people_are_told_as_a_range_that_is_the_same_for_none(count):
-    found = said(SQUARE, people(count))
-    one, share = found["place", "occupancy.count"], found["place", "occupancy.share"]
-    assert (one.value, one.reason, one.low, one.high) == (None, "below_min_count", 0, 4)
-    assert (share.value, share.low, share.high) == (None, 0, 0.2)
-    assert not one.detail
 
 
 def test_vehicles_are_no_people_and_are_told_exactly():
@@ -166,8 +61,11 @@ def test_a_stall_behind_a_lorry_is_unknown_and_widens_the_count():
     assert lot.high >= 2
 
 
-def test_a_car_park_is_the_sum_of_its_stalls():
-    found = said(PARK, [car_in(0), car_in(2), ("car", 110, 230, 150, 255)])  # one drives about
+@pytest.mark.parametrize("kind", ["car-park", "street-parking"])
+def test_a_car_park_is_the_sum_of_its_stalls_and_a_street_too(kind):
+    stalls = [(f"P-{i}", "stall", outline, "{}") for i, outline in enumerate(STALLS)]
+    park = site(("lot", kind, LOT, "{capacity: 3}"), *stalls)
+    found = said(park, [car_in(0), car_in(2), ("car", 110, 230, 150, 255)])  # one drives about
     assert found["lot", "occupancy.count"].value == 2
     assert found["lot", "occupancy.share"].value == pytest.approx(2 / 3, abs=1e-3)
 
@@ -204,23 +102,6 @@ def test_an_area_that_a_moved_view_cuts_is_unknown_but_stalls_that_are_seen_coun
     lot = found["lot", "occupancy.count"]
     whole = said(PARK)["lot", "occupancy.count"]
     assert (lot.value, lot.low, lot.high) == (0, 0, whole.high + 1)
-
-
-def test_an_area_on_the_ground_gives_a_density():
-    # 0.001° of latitude by 0.001° of longitude at 47.7°: 111.2 m by 75.1 m.
-    ring = [[-3.3, 47.7], [-3.299, 47.7], [-3.299, 47.701], [-3.3, 47.701], [-3.3, 47.7]]
-    area = f"{{type: Polygon, coordinates: [{ring}]}}"
-    text = SITE + COUNTED.format(id="place", kind="square", outline=LOT, limits="{}")
-    where = parse_site(text.replace("{type: Point, coordinates: [-3.3, 47.7]}", area), "site.yaml")
-    detail = said(where, people(10))["place", "occupancy.count"].detail
-    assert detail["per_m2"] == pytest.approx(10 / (111.2 * 75.1), rel=0.05)
-    assert said(where, people(2))["place", "occupancy.count"].detail == {}
-
-
-def test_a_pitch_is_in_use():
-    pitch = site(("pitch", "pitch", LOT, "{}"))
-    assert said(pitch, people(2))["pitch", "occupancy.use"].value > 0.9
-    assert said(pitch)["pitch", "occupancy.use"].value == 0
 
 
 def judged(where, asset, condition, history):
@@ -279,15 +160,6 @@ def test_a_square_with_few_people_is_available_again():
         "vigie.occupancy.full.v1",
         "vigie.occupancy.available.v1",
     ]
-
-
-def test_nothing_of_a_person_is_kept_but_the_number():
-    seen = view(SQUARE, [*people(8), car_in(0)])
-    kept = described(seen.frame, seen.detections)
-    assert [found.label for found in kept["detections"]] == ["car"]
-    for one in occupancy.measure(seen):
-        assert not one.detail
-        assert len(one.evidence.polygon) == len(LOT)
 
 
 def test_a_kind_that_cannot_be_counted_is_refused_with_its_line():
