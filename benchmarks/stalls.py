@@ -1,7 +1,7 @@
 """How well parking stalls are told free from taken, by their look, by boxes on them, by both.
 
 `python -m benchmarks.stalls` on the car park of VIGIE_DATA. It also fits the figures of
-`services.purposes.occupancy.taken`: by both, on days of the training split from which the look's
+`services.lot.taken`: by both, on days of the training split from which the look's
 network learned nothing and on drawn streets, both weighing the same; by boxes alone, on the drawn,
 as if no car park had ever been seen.
 
@@ -12,7 +12,6 @@ then all of its days are new, and what `services.lot` gains on a new one can be 
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,57 +23,25 @@ from sklearn.metrics import balanced_accuracy_score
 from benchmarks.pictures import DATA
 from models.card import SHIPPED
 from models.detectors.occupancy import OccupancyDetector
-from models.frame import Frame, decode
-from models.redaction import Redactor
-from services.lot import shift
+from models.frame import Frame
+from services.lot import odds, taken, terms
 from services.opening import open_redactor
-from services.purposes.occupancy import evidence, odds, taken, terms
 from services.settings import Settings
 from training.evaluate import calibration, calibration_error, of_both
-from training.occupancy import GROUND_VEHICLES
-from training.stalls import Stall, draw_lots, read_lot, resampled_by
+from training.stalls import (
+    Said,
+    draw_lots,
+    in_own_light,
+    resampled_by,
+    say,
+    say_of_lot,
+    told,
+    truth_of,
+)
 from training.tasks.stalls import CALIBRATED_ON
 
 STREETS, SEED = 40, 3
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is known of one stall: the truth, its look, what boxes say, whether it is hidden."""
-
-    picture: int
-    taken: bool
-    look: float
-    box: float
-    hidden: bool
-
-
-def said_of(
-    frame: Frame, stalls: Sequence[Stall], redact: Redactor, detect: OccupancyDetector
-) -> list[Said]:
-    redacted = redact(frame)
-    found = detect(redacted)
-    vehicles = found.where(np.isin(found.labels, GROUND_VEHICLES))
-    looks = detect.taken(redacted, [stall.outline for stall in stalls]).tolist()
-    return [
-        Said(stall.picture, stall.taken, look, *evidence(stall.outline, vehicles))
-        for stall, look in zip(stalls, looks, strict=True)
-    ]
-
-
-def real(
-    split: str, days: tuple[str, ...], redact: Redactor, detect: OccupancyDetector
-) -> list[Said]:
-    """The stalls of the real car park on days whose date begins so."""
-    paths, stalls = read_lot(DATA, split)
-    said = []
-    for number, path in enumerate(paths):
-        mine = [s for s in stalls if s.picture == number and s.captured.startswith(days)]
-        if mine:
-            frame = decode(path.name, path.read_bytes(), source="lot", stored_at=NOW)
-            said += said_of(frame, mine, redact, detect)
-    return said
 
 
 def fit(columns: NDArray[np.float64], truth: NDArray[np.bool_], *sizes: int) -> tuple[float, ...]:
@@ -83,10 +50,6 @@ def fit(columns: NDArray[np.float64], truth: NDArray[np.bool_], *sizes: int) -> 
     weights = len(truth) / len(np.unique(kinds)) / np.bincount(kinds)[kinds]
     model = LogisticRegression(C=10).fit(columns, truth, weights)
     return round(float(model.intercept_[0]), 2), *np.round(model.coef_[0], 2).tolist()
-
-
-def truth_of(said: Sequence[Said]) -> NDArray[np.bool_]:
-    return np.array([s.taken for s in said], bool)
 
 
 def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
@@ -104,17 +67,8 @@ def report(name: str, said: Sequence[Said], p: NDArray[np.float64]) -> None:
         print(f"    said {mean:.3f}, taken {share:.3f} of {count}")
 
 
-def told(
-    said: Sequence[Said], looks: NDArray[np.float64], boxes: NDArray[np.float64], *, own: bool
-) -> NDArray[np.float64]:
-    """Probabilities from log odds by looks and by boxes, each picture in its own light or not."""
-    pictures = np.array([s.picture for s in said])
-    clear = np.array([not s.hidden for s in said])
-    moved = np.zeros(len(said))
-    for picture in np.unique(pictures) if own else ():
-        mine = pictures == picture
-        moved[mine] = shift(looks[mine & clear], boxes[mine & clear])
-    return np.asarray(1 / (1 + np.exp(-looks - boxes - moved)))
+def sure(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-odds)))
 
 
 def unseen(said: dict[str, list[Said]], weights: tuple[float, ...]) -> None:
@@ -123,8 +77,9 @@ def unseen(said: dict[str, list[Said]], weights: tuple[float, ...]) -> None:
     for split, stalls in said.items():
         looks = constant + by_look * np.array([odds(s.look) for s in stalls])
         boxes = by_box * np.array([s.box for s in stalls])
-        report(f"fitted on drawn streets, {split}", stalls, told(stalls, looks, boxes, own=False))
-        report("    in its own light", stalls, told(stalls, looks, boxes, own=True))
+        report(f"fitted on drawn streets, {split}", stalls, sure(looks + boxes))
+        moved = in_own_light(stalls, looks, boxes)
+        report("    in its own light", stalls, sure(looks + boxes + moved))
 
 
 def main() -> None:
@@ -139,14 +94,17 @@ def main() -> None:
     redact = open_redactor(settings)
     drawn: list[Said] = []
     for pixels, places in draw_lots(STREETS, SEED):
-        drawn += said_of(Frame("drawn", pixels, "drawn", NOW, "object"), places, redact, detect)
-    measured = real("val", ("",), redact, detect)
+        drawn += say(Frame("drawn", pixels, "drawn", NOW, "object"), places, redact, detect)
+    measured = say_of_lot(DATA, "val", redact, detect)
     elsewhere = np.array([[odds(s.look), s.box] for s in drawn])
     if stalls != SHIPPED:
-        alone = {"training days": real("train", ("",), redact, detect), "validation": measured}
+        alone = {
+            "training days": say_of_lot(DATA, "train", redact, detect),
+            "validation": measured,
+        }
         unseen(alone, fit(elsewhere, truth_of(drawn), len(drawn)))
         return
-    spared = real("train", CALIBRATED_ON, redact, detect)
+    spared = say_of_lot(DATA, "train", redact, detect, CALIBRATED_ON)
     seen = [*spared, *drawn]
     both = np.array([[odds(s.look), s.box] for s in seen])
     joint = fit(both, truth_of(seen), len(spared), len(drawn))
@@ -154,9 +112,9 @@ def main() -> None:
     print(f"fitted, both, on {len(spared)} real and {len(drawn)} drawn stalls: {joint}")
     print(f"fitted, boxes alone, on {len(drawn)} drawn stalls: {constant, slope}")
     looks, boxes = np.array([terms(s.look, s.box) for s in measured]).T
-    report("as shipped, validation", measured, told(measured, looks, boxes, own=True))
-    report("not in its own light", measured, told(measured, looks, boxes, own=False))
-    report("look alone", measured, np.array([s.look for s in measured]))
+    for name, p in told(measured).items():
+        report(f"as shipped, validation, {name}", measured, p)
+    report("not in its own light", measured, sure(looks + boxes))
     by_boxes = 1 / (1 + np.exp(-constant - slope * np.array([s.box for s in measured])))
     report("boxes alone, fitted on drawn streets", measured, by_boxes)
     print(f"hidden, so unknown: {sum(taken(s.look, s.box, s.hidden) is None for s in measured)}")

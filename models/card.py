@@ -72,7 +72,8 @@ class Card:
             from which it is said to hold, chosen on validation.
         calibration: image fact → (slope, offset) on its logit (Platt 1999); `state` → slope on the
             logits of states (Guo et al., 2017); kind of find → number and variance of what it
-            stands for (`models.counting`); fitted on validation.
+            stands for, and of what is there beside all finds (`models.counting`); fitted on
+            validation.
         licence, data, recipe, metrics: provenance and measured figures, as plain values.
     """
 

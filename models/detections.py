@@ -26,6 +26,7 @@ class Detections:
         image_scores: facts about the whole image, name → probability.
         counted: float32 (N, 2): how many real objects each stands for, and the variance of that;
             one and zero where nobody measured it.
+        missed: group → variance of how many of it are there beside all finds (`models.counting`).
 
     Raises:
         ValueError: when any of the above does not hold.
@@ -40,6 +41,7 @@ class Detections:
     state_names: tuple[str, ...] = ()
     image_scores: Mapping[str, float] = field(default_factory=dict)
     counted: NDArray[np.float32] = field(default_factory=lambda: _NO_STATES)
+    missed: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -95,6 +97,7 @@ class Detections:
             self.state_names,
             self.image_scores,
             self.counted[keep],
+            self.missed,
         )
 
     def named(self, name: str) -> "Detections":

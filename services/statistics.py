@@ -3,12 +3,14 @@
 And from them what a day is like, hour by hour.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.events import Instant, Observation, Probability, Wire
+from services.record import picture_of
 
 QUARTER = timedelta(minutes=15)
 
@@ -22,7 +24,7 @@ class QuarterHour(Wire):
         unit: UCUM.
         start: capture times from it on, and before the next quarter.
         pictures: how many there are.
-        unknown: share of them that say nothing.
+        unknown: share of them that say nothing; 1 where there are none.
         mean: of the known values; None where there are none, or where one is told as a range: the
             mean would tell what the range hides.
         low, high: means of the ends of intervals and ranges; of the values where there are none.
@@ -70,6 +72,37 @@ def quarter_hours(observations: Iterable[Observation], purpose: str) -> list[Qua
         if one.quantity.startswith(f"{purpose}."):
             groups.setdefault((one.asset, one.quantity, _start(one.observed_at)), []).append(one)
     return [_summary(*key, group) for key, group in sorted(groups.items())]
+
+
+def without_gaps(quarters: Iterable[QuarterHour]) -> Iterator[QuarterHour]:
+    """The same, and between the first and last of an asset those without pictures, all unknown.
+
+    Args:
+        quarters: in the order of `quarter_hours`.
+    """
+    nothing = {"pictures": 0, "unknown": 1.0} | dict.fromkeys(("mean", "low", "high", "peak"))
+    for _, group in groupby(quarters, lambda quarter: (quarter.asset, quarter.quantity)):
+        due: datetime | None = None
+        for quarter in group:
+            while due is not None and due < quarter.start:
+                yield quarter.model_copy(update=nothing | {"start": due})
+                due += QUARTER
+            yield quarter
+            due = quarter.start + QUARTER
+
+
+def first_looks(observations: Iterable[Observation]) -> Iterator[Observation]:
+    """Those of the first look at each picture: another batch may hold the same one again.
+
+    Args:
+        observations: in the order of arrival.
+    """
+    seen = set()
+    for one in observations:
+        look = one.asset, one.quantity, one.observed_at, picture_of(one)
+        if look not in seen:
+            seen.add(look)
+            yield one
 
 
 def day_profile(quarters: Iterable[QuarterHour], zone: ZoneInfo) -> list[Hour]:

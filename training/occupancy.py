@@ -42,7 +42,9 @@ def read_train(data: Path) -> list[Labelled]:
     for topic in _TOPICS:
         for image, annotations in _images(data / topic / "train_pseudo.json"):
             labelled = _labelled(data / topic / image["file_name"], annotations)
-            if image.get("persons_labelled", True) is False:
+            if image.get("exhaustive", True) is False:
+                labelled.taught[:] = False
+            elif image.get("persons_labelled", True) is False:
                 labelled.taught[NAMES.index("person")] = False
             if topic == "occupancy" or len(labelled.boxes):
                 found.append(labelled)

@@ -4,23 +4,27 @@ One real car park is known. So that the network does not learn that place alone,
 feet of vehicles elsewhere as taken stalls, and ground on which nothing stands as free ones.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from models.redaction import Redactor
-from models.stalls import Outline, Stalls
+from models.detections import Detections
+from models.frame import Frame
+from models.redaction import RedactedFrame, Redactor
+from models.stalls import Outline
+from services.lot import evidence, shift, terms
 from training import scenes
+from training.bar import bar
 from training.coco import read_coco
+from training.dataset import read_frame
 from training.evaluate import Figure, calibration_error, of_both, resampled
 from training.labelled import Boxes
-from training.occupancy import GROUND_VEHICLES, from_above, read_train, redacted_pixels
+from training.occupancy import GROUND_VEHICLES, from_above, read_train
 
 _FOOT = 0.6  # of a vehicle's box, from below: what hides the ground it stands on
 _LEAST_PX = 28.0  # height of a vehicle that is cut out
@@ -80,30 +84,109 @@ def resampled_by(
     )
 
 
-def figures(
-    data: Path, split: str, look: Stalls, redactor: Redactor
-) -> dict[str, dict[str, Figure]]:
-    """How well the look alone tells taken from free, on redacted pictures of the real car park.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of one stall.
+
+    Attributes:
+        picture: index of its picture.
+        taken: the truth.
+        look: probability that it is taken, by its look alone.
+        box: evidence of boxes on it (`services.lot.evidence`).
+        hidden: a vehicle before it hides it.
+    """
+
+    picture: int
+    taken: bool
+    look: float
+    box: float
+    hidden: bool
+
+
+class Eyes(Protocol):
+    """What sees vehicles, and the look of stalls."""
+
+    def __call__(self, frame: RedactedFrame) -> Detections:
+        """People and vehicles."""
+        ...
+
+    def taken(self, frame: RedactedFrame, outlines: Sequence[Outline]) -> NDArray[np.float32]:
+        """Probabilities (N,) that a vehicle stands in each stall, by its look alone."""
+        ...
+
+
+def say(frame: Frame, stalls: Sequence[Stall], redactor: Redactor, eyes: Eyes) -> list[Said]:
+    """What is seen of each stall of a picture, once it is redacted."""
+    redacted = redactor(frame)
+    found = eyes(redacted)
+    vehicles = found.where(np.isin(found.labels, GROUND_VEHICLES))
+    looks = eyes.taken(redacted, [stall.outline for stall in stalls]).tolist()
+    return [
+        Said(stall.picture, stall.taken, look, *evidence(stall.outline, vehicles))
+        for stall, look in zip(stalls, looks, strict=True)
+    ]
+
+
+def say_of_lot(
+    data: Path, split: str, redactor: Redactor, eyes: Eyes, days: tuple[str, ...] = ("",)
+) -> list[Said]:
+    """The stalls of the real car park on days whose date begins so.
 
     Raises:
-        BadConfiguration: the data is not there, or a picture cannot be decoded or redacted.
+        BadConfiguration: the data is not there.
+        BadImage: a picture cannot be decoded.
     """
     paths, stalls = read_lot(data, split)
-    with TemporaryDirectory(prefix="vigie-") as folder:
-        shown = [redacted_pixels(path, redactor, Path(folder)) for path in paths]
-    said = np.array([look(shown[s.picture], [s.outline])[0] for s in stalls], np.float64)
-    truth = np.array([stall.taken for stall in stalls], bool)
-    pictures = np.array([stall.picture for stall in stalls])
+    said = []
+    for number, path in enumerate(bar(paths, "pictures")):
+        mine = [s for s in stalls if s.picture == number and s.captured.startswith(days)]
+        if mine:
+            said += say(read_frame(path, "lot"), mine, redactor, eyes)
+    return said
 
-    def figure(rate: Callable[[NDArray[Any], NDArray[Any]], float], told: NDArray[Any]) -> Figure:
-        return resampled_by(pictures, of_both(rate, truth, told))
+
+def truth_of(said: Sequence[Said]) -> NDArray[np.bool_]:
+    """Which stalls (N,) are taken."""
+    return np.array([s.taken for s in said], bool)
+
+
+def in_own_light(
+    said: Sequence[Said], looks: NDArray[np.float64], boxes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What to add to the log odds (N,) of each stall by `services.lot.shift` of its picture."""
+    pictures = np.array([s.picture for s in said])
+    clear = np.array([not s.hidden for s in said])
+    moved = np.zeros(len(said))
+    for picture in np.unique(pictures):
+        mine = pictures == picture
+        moved[mine] = shift(looks[mine & clear], boxes[mine & clear])
+    return moved
+
+
+def told(said: Sequence[Said]) -> dict[str, NDArray[np.float64]]:
+    """Probabilities (N,) that stalls are taken: by look and boxes as shipped, and by look alone."""
+    looks, boxes = np.array([terms(s.look, s.box) for s in said]).T
+    odds = looks + boxes + in_own_light(said, looks, boxes)
+    return {
+        "stalls": 1 / (1 + np.exp(-odds)),
+        "stalls, look alone": np.array([s.look for s in said]),
+    }
+
+
+def figures(said: Sequence[Said]) -> dict[str, dict[str, Figure]]:
+    """How well taken is told from free."""
+    truth, pictures = truth_of(said), np.array([s.picture for s in said])
+
+    def figure(rate: Callable[[NDArray[Any], NDArray[Any]], float], p: NDArray[Any]) -> Figure:
+        return resampled_by(pictures, of_both(rate, truth, p))
 
     return {
-        "stalls, look alone": {
-            "balanced accuracy": figure(balanced_accuracy_score, said >= 0.5),
-            "AUC": figure(roc_auc_score, said),
-            "ECE": figure(calibration_error, said),
+        name: {
+            "balanced accuracy": figure(balanced_accuracy_score, p >= 0.5),
+            "AUC": figure(roc_auc_score, p),
+            "ECE": figure(calibration_error, p),
         }
+        for name, p in told(said).items()
     }
 
 

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.counting import GROUPS, count, hidden, kind_of, kinds
+from models.counting import (
+    GROUPS,
+    count,
+    count_found,
+    hidden,
+    kind_of,
+    kinds,
+    not_found,
+    standing_for,
+)
 from models.detections import Detections
 from training.counts import figures, stand_for
 from training.dataset import Sample
@@ -62,8 +71,7 @@ def pictures(share, count_, seed=0):
 
 
 def counted(image, measured):
-    table = np.array([measured[kind] for kind in kinds("person")], np.float32)
-    return replace(image, found=replace(image.found, counted=table[kind_of(image.found.boxes)]))
+    return replace(image, found=standing_for(image.found, measured))
 
 
 def test_a_detector_that_misses_a_third_is_corrected_and_says_how_sure_it_is():
@@ -72,11 +80,69 @@ def test_a_detector_that_misses_a_third_is_corrected_and_says_how_sure_it_is():
     assert worth == pytest.approx(1.5, rel=0.05)
     # Of n people n · p are seen ± √(n · p · (1 − p)), and each of these stands for 1 / p.
     assert variance == pytest.approx(0.33 / 0.67**2, rel=0.3)
-    assert set(measured) == set(kinds("person"))
+    assert set(measured) == {*kinds("person"), not_found("person")}
     again = [counted(image, measured) for image in pictures(0.67, 200, seed=1)]
     (row,) = [row for name, row in figures(again, NAMES).items() if "15 to …" in name]
     assert abs(row["bias"][0]) < 0.5
     assert 0.85 <= row["within 90 %"][0] <= 0.97
+
+
+@pytest.mark.parametrize("height", [10, 24, 40, 90])
+def test_crowding_never_lowers_a_number_nor_narrows_its_interval(height):
+    """Though crowded finds are often two of one, and nobody this small was ever crowded."""
+    seen = pictures(0.67, 60)
+    twice = [picture([0], [0, 6], 0)] * 10
+    measured = stand_for([*seen, *twice], NAMES)
+    across = np.arange(12)[:, None] * np.array([1, 0, 1, 0])
+    box = np.array([0, 0, 0.4 * height, height])
+    apart, crowded = (
+        count_found(standing_for(found_at(box + step * height * across), measured), "person")
+        for step in (1, 0.2)
+    )
+    assert crowded.value >= apart.value
+    assert crowded.high - crowded.low > apart.high - apart.low
+    assert crowded.low <= 12 * 1.5 <= crowded.high
+
+
+def found_at(boxes):
+    """People of these boxes (N, 4)."""
+    many = len(boxes)
+    scores, labels = np.full(many, 0.8, np.float32), np.zeros(many, np.int64)
+    return Detections(boxes.astype(np.float32), scores, labels, NAMES, (200, 4000))
+
+
+def test_kinds_of_which_none_was_found_borrow_from_those_of_about_their_size():
+    measured = stand_for(pictures(0.5, 100), NAMES)
+    known, _ = measured["person ≥ 32 px"]
+    assert known == pytest.approx(2, rel=0.1)
+    for kind in kinds("person"):
+        assert measured[kind][0] == pytest.approx(known, rel=0.1)
+
+
+def test_who_is_overlooked_where_nobody_is_found_widens_every_interval():
+    some, none = pictures(0.9, 100), [picture([0, 30], [], 0), picture([], [], 0)] * 50
+    missed = [stand_for(seen, NAMES)[not_found("person")] for seen in (some, some + none)]
+    (_, little), (number, much) = missed
+    assert number == 0
+    assert much > max(little, 1)
+    empty = Detections.empty(NAMES, (200, 4000))
+    assert count_found(empty, "person").high < 1
+    measured = {not_found("person"): (0.0, much)}
+    assert count_found(standing_for(empty, measured), "person").high > 1.6
+    assert count_found(standing_for(empty, measured), "vehicle").high < 1
+
+
+def test_counts_are_told_by_source_and_night_apart():
+    images = [
+        replace(image, night=number % 2 == 0, sample=replace(image.sample, source=f"S{number % 3}"))
+        for number, image in enumerate(pictures(0.67, 12))
+    ]
+    told = figures(images, NAMES)
+    assert told["person, S1"]["MAE"][3] == 4
+    assert told["person, S1, night"]["MAE"][3] == 2
+    both = [told[f"person, S1, {light}"]["bias"][0] for light in ("day", "night")]
+    assert told["person, S1"]["bias"][0] == pytest.approx(sum(both) / 2)
+    assert "person, all" not in told
 
 
 def test_a_class_that_nobody_labelled_is_not_measured():

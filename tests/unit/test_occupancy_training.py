@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import remeasure
 from models.card import Architecture, Card
 from models.checkpoint import save
+from models.counting import GROUPS, not_found
 from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from models.errors import BadConfiguration
@@ -15,7 +17,7 @@ from models.patch import PatchNetwork
 from models.stalls import PATCH_PX
 from training.dataset import usable
 from training.labelled import Labelled
-from training.occupancy import NAMES, draw, read_measured, read_train, turned
+from training.occupancy import NAMES, draw, draw_measured, read_measured, read_train, turned
 from training.tasks.occupancy import view
 
 PERSON, BICYCLE, CAR, MOTORCYCLE, BUS, TRUCK = range(6)
@@ -46,6 +48,7 @@ def data(tmp_path):
         [
             ({"file_name": "a.jpg", "source": "streets"}, street),
             ({"file_name": "b.jpg", "source": "cams", "persons_labelled": False}, []),
+            ({"file_name": "e.jpg", "source": "openimages", "exhaustive": False}, street),
         ],
     )
     for topic in ("plates", "waste"):
@@ -68,7 +71,7 @@ def data(tmp_path):
 
 
 def test_what_nobody_labelled_is_neither_object_nor_background(data):
-    street, camera, flight = read_train(data)
+    street, camera, some, flight = read_train(data)
     assert street.labels.tolist() == [CAR]
     assert street.boxes.tolist() == [[10, 10, 40, 30]]
     # An uncertain lorry may be any vehicle; an uncertain person is no vehicle.
@@ -77,6 +80,8 @@ def test_what_nobody_labelled_is_neither_object_nor_background(data):
     assert street.ignored_labels[street.ignored[:, 0] == 5].tolist() == [PERSON]
     assert street.taught.all()
     assert camera.taught.tolist() == [False, *[True] * 5]
+    assert not some.taught.any()
+    assert some.labels.tolist() == [CAR]
     assert flight.taught.tolist() == [False, False, True, False, True, True]
 
 
@@ -139,7 +144,7 @@ def test_drawn_streets_are_labelled_whole():
 
 
 @pytest.fixture(scope="module")
-def detector(tmp_path_factory, networks):
+def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     things = Architecture(NAMES, input_px=96, channels=16)
     patch = Architecture(("occupied",), input_px=PATCH_PX, backbone="", channels=8, kind="patch")
@@ -150,7 +155,12 @@ def detector(tmp_path_factory, networks):
     ):
         card = Card(name, network.architecture, "", scores, calibration, "none", "none")
         save(network.eval(), card, folder)
-    return OccupancyDetector(folder=folder, stalls=folder, cache=networks, precision="f32")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def detector(weights, networks):
+    return OccupancyDetector(folder=weights, stalls=weights, cache=networks, precision="f32")
 
 
 def found_of(rows, size_hw=(200, 300)):
@@ -213,6 +223,18 @@ def test_a_large_picture_is_also_looked_at_at_full_size(detector, monkeypatch):
 def test_the_model_names_both_networks(detector):
     assert detector.model.startswith("occupancy@")
     assert detector.model != detector.card.model
+
+
+def test_weights_are_measured_again_without_training(weights, detector, tmp_path, monkeypatch):
+    for path in weights.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(remeasure, "read_measured", lambda *_: draw_measured(2, 0))
+    monkeypatch.setattr(remeasure, "OccupancyDetector", lambda folder: detector)
+    before, after = detector.card, remeasure.remeasure(tmp_path)
+    assert (after.digest, after.recipe, after.data) == (before.digest, before.recipe, before.data)
+    assert set(after.calibration) >= {not_found(group) for group in GROUPS}
+    assert "MAE, validation person, drawn" in after.metrics
+    assert "AP50 person, validation all" in after.metrics
 
 
 def test_a_picture_that_cannot_be_redacted_is_told_and_left_out_of_what_is_learned(capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from models import detectors, plugins
 from models.card import read_card
-from models.counting import GROUPS, kinds
+from models.counting import GROUPS, kinds, not_found
 from models.errors import BadConfiguration, UnknownPlugin
 from models.frame import Frame
 from models.redaction import redact
@@ -61,7 +61,8 @@ def test_a_detector_ships_a_complete_card(name):
     counted = {kind for group in GROUPS for kind in kinds(group)}
     known = {*it.image_names, *(["state"] if it.state_names else [])}
     known |= {"spread"} if it.kind == "canopy" else set()
-    assert set(card.calibration) in (known, known | counted)
+    missed = {not_found(group) for group in GROUPS}
+    assert set(card.calibration) - missed in (known, known | counted)
 
 
 @pytest.mark.parametrize("name", PURPOSES)

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from models.card import Architecture, Card
 from models.checkpoint import save
+from models.detections import Detections
 from models.errors import BadAnswer
 from models.patch import PatchNetwork
 from models.redaction import Redactor
 from models.stalls import PATCH_PX, Stalls, rectified
-from training.stalls import _bare, draw_lots, figures
+from services.settings import Settings
+from serving import evaluation
+from training.stalls import _bare, draw_lots, figures, say_of_lot
 
 SQUARE = np.array([[100, 100], [180, 100], [180, 180], [100, 180]], np.float32)
 
@@ -121,8 +124,28 @@ class Nobody:
         return []
 
 
-def test_a_look_is_scored_by_picture_on_what_redaction_leaves(tmp_path):
-    """Taken stalls are bright here; the look says so, but for one of eight."""
+class Eyes:
+    """Bright stalls look taken, but for one of eight; a box lies on every bright one."""
+
+    def __init__(self, **_):
+        self.asked = 0
+
+    def __call__(self, frame):
+        box = np.array([[20, 20, 60, 60]], np.float32)
+        names = ("person", "bicycle", "car")
+        return Detections(box, np.ones(1, np.float32), np.array([2]), names, (200, 200))
+
+    def taken(self, frame, outlines):
+        self.asked += 1
+        bright = [rectified(frame.pixels, outline).mean() > 100 for outline in outlines]
+        if self.asked == 2:
+            bright[1] = True
+        return np.where(bright, 0.999, 0.001).astype(np.float32)
+
+
+@pytest.fixture
+def lot(tmp_path):
+    """Four pictures of two stalls each, of which the taken one is bright."""
     images, annotations = [], []
     for number in range(4):
         pixels = np.full((200, 200, 3), 40, np.uint8)
@@ -140,16 +163,26 @@ def test_a_look_is_scored_by_picture_on_what_redaction_leaves(tmp_path):
     (tmp_path / "parking" / "val.json").write_text(
         json.dumps({"images": images, "annotations": annotations, "categories": kinds})
     )
-    asked = []
+    return tmp_path
 
-    def look(pixels, outlines):
-        asked.append(outlines)
-        mean = rectified(pixels, outlines[0]).mean()
-        return np.array([0.9 if mean > 100 or len(asked) == 2 else 0.1], np.float32)
 
-    table = figures(tmp_path, "val", look, Redactor([Nobody()], cover=["face"]))
-    row = table["stalls, look alone"]
-    value, low, high, count = row["balanced accuracy"]
+def test_stalls_are_scored_by_picture_on_what_redaction_leaves(lot):
+    said = say_of_lot(lot, "val", Redactor([Nobody()], cover=["face"]), Eyes())
+    table = figures(said)
+    value, low, high, count = table["stalls, look alone"]["balanced accuracy"]
     assert (value, count) == (pytest.approx(7 / 8), 8)
     assert low < value < high
-    assert row["AUC"][0] == pytest.approx(7 / 8)
+    assert table["stalls, look alone"]["AUC"][0] == pytest.approx(7 / 8)
+    assert table["stalls"]["balanced accuracy"][0] >= value
+    assert table["stalls"]["AUC"][0] == 1  # the box on it tells which of two bright looks is right
+
+
+def test_the_page_of_stalls_draws_what_their_probabilities_are_worth(lot, monkeypatch):
+    monkeypatch.setattr(evaluation, "OccupancyDetector", Eyes)
+    monkeypatch.setattr(evaluation, "open_redactor", lambda _: Redactor([Nobody()], cover=["face"]))
+    made = evaluation.evaluate_detector("stalls", lot, "val", Settings())
+    assert [what for what, _ in made.curves] == ["stalls", "stalls, look alone"]
+    for _, points in made.curves:
+        assert sum(count for _, _, count in points) == 8
+    evaluation.write_evaluation(lot / "page.html", made)
+    assert (lot / "page.html").read_text().count("<polyline") == 2

@@ -1,7 +1,7 @@
 """The occupancy detector: people and vehicles."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,10 @@ from models.network import Dense, Network
 from models.runtime import points
 from services.opening import open_redactor
 from services.settings import Settings
-from training import counts
 from training.bar import bar
-from training.counts import at_thresholds, stand_for
+from training.counts import remeasured
 from training.dataset import usable
-from training.evaluate import best_threshold, figures, score, told
+from training.evaluate import score
 from training.labelled import Labelled
 from training.loss import loss
 from training.occupancy import (
@@ -110,13 +109,7 @@ class OccupancyTask:
         save(network, card, folder)
         real = read_measured(self.data, "val")
         scored = score(real, self._redactor, OccupancyDetector(folder=folder))
-        best = {n: best_threshold(scored, i) for i, n in enumerate(NAMES)}
-        card = replace(card, min_score=best)
-        sure = [at_thresholds(image, card) for image in scored]
-        card = replace(card, calibration=stand_for(sure, NAMES))
-        sure = [at_thresholds(image, card) for image in scored]
-        table = figures(scored, NAMES, (), best) | counts.figures(sure, NAMES)
-        return save(network, replace(card, metrics=told(table)), folder)
+        return save(network, remeasured(card, scored), folder)
 
     def _redacted(self, sample: Labelled) -> Labelled:
         return redacted(sample, self._redactor, self._kept)

@@ -18,7 +18,8 @@ from services.opening import open_redactor
 from services.settings import Settings
 from training.bar import bar
 from training.dataset import relight, usable
-from training.evaluate import calibration_error, platt
+from training.evaluate import calibration_error
+from training.fitted import platt
 from training.occupancy import redacted_pixels
 from training.recipe import Recipe
 from training.stalls import Lot, draw_lots, find_elsewhere, read_lot
