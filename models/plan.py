@@ -7,7 +7,7 @@ The last row and column of blocks may be smaller.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import cv2
@@ -37,12 +37,19 @@ class Region:
     """Part of a picture that holds, or held, personal data.
 
     `box` is x1, y1, x2, y2 in px of the oriented picture, half-open; `label` one of `LABELS` or
-    private_zone; `score` the confidence in [0, 1].
+    private_zone; `score` the confidence in [0, 1]. `found_px` is the height of what was found,
+    where the box of what covers it is larger; None where the box itself was found.
     """
 
     box: Box
     label: str
     score: float
+    found_px: int | None = field(default=None, compare=False)
+
+    @property
+    def height_px(self) -> int:
+        """Height of what was found."""
+        return self.box[3] - self.box[1] if self.found_px is None else self.found_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class Plan:
             ]
             x1, y1, x2, y2 = zip(*boxes, strict=True)
             union = min(x1), min(y1), max(x2), max(y2)
-            wider.append(Region(union, region.label, region.score))
+            wider.append(Region(union, region.label, region.score, region.height_px))
         solid = self.solid | _box_blocks([region.box for region in wider], self.size_hw)
         return replace(self, regions=(*self.regions, *wider), solid=solid)
 
@@ -143,7 +150,10 @@ def plan_of(
     patches = tuple(_patch(region, size_hw) for region in found)
     grey = [_zone_blocks(zone, size_hw) for zone in zones]
     regions = (
-        *(Region(p.box, r.label, r.score) for p, r in zip(patches, found, strict=True)),
+        *(
+            Region(p.box, r.label, r.score, r.height_px)
+            for p, r in zip(patches, found, strict=True)
+        ),
         *(Region(_bounds(blocks, size_hw), PRIVATE_ZONE, 1.0) for blocks in grey),
     )
     solid = _box_blocks([one.box for one in patches] if style == "solid" else [], size_hw)

@@ -47,8 +47,8 @@ class Entry(Wire):
         batch: id of the batch, or of a run of `vigie redact`.
         object: HMAC of the object key.
         original: HMAC of the sha256 of the original's bytes; empty where they could not be read.
-        covered: label → size bin → number of areas, binned by the height of the area covered,
-            margin included, in px: `<32`, `32-63`, `64-127`, `>=128`.
+        covered: label → size bin → number of areas, binned by the height in px of what was found
+            there: `<6`, `6-11`, `12-23`, `24-47`, `>=48`.
         redactor: name@digest.
         thresholds: label → score from which it is covered.
         outcome: where the image ended; `begun` for a batch.

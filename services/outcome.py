@@ -135,18 +135,18 @@ def described(frame: RedactedFrame, detections: Mapping[str, Detections]) -> Des
 
 
 def covered(regions: Sequence[Region]) -> Covered:
-    """How many areas were covered, by label and height."""
+    """How many areas were covered, by label and the height of what was found there."""
     bins: dict[str, Counter[str]] = {}
     for region in regions:
-        bins.setdefault(region.label, Counter())[_bin(region.box[3] - region.box[1])] += 1
+        bins.setdefault(region.label, Counter())[_bin(region.height_px)] += 1
     return {label: dict(counts) for label, counts in bins.items()}
 
 
 def _bin(height_px: int) -> str:
-    for name, limit_px in (("<32", 32), ("32-63", 64), ("64-127", 128)):
+    for name, limit_px in (("<6", 6), ("6-11", 12), ("12-23", 24), ("24-47", 48)):
         if height_px < limit_px:
             return name
-    return ">=128"
+    return ">=48"
 
 
 def _objects(found: Detections) -> Iterator[Found]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.errors import CatalogError
+from models.plan import plan_of
 from models.redaction import Region
 from services.audit import (
     GENESIS,
@@ -32,7 +33,7 @@ NAME = "jeanne-dupont/0612345678.jpg"
 
 
 def outcome(number: int = 0) -> Outcome:
-    heights_px = (31, 32, 63, 64, 127, 128, 500)
+    heights_px = (5, 6, 11, 12, 23, 24, 47, 48, 500)
     return Outcome(
         key=f"{number}-{NAME}",
         work=f"{number:032x}",
@@ -82,14 +83,21 @@ def rehashed(link: Link, previous: str, **entry: object) -> Link:
 def test_an_entry_counts_by_label_and_height_and_holds_no_name_nor_position() -> None:
     entry = WITNESS.entry(outcome(), "b1")
     assert entry.covered == {
-        "face": {"<32": 1, "32-63": 2, "64-127": 2, ">=128": 2},
-        "plate": {"32-63": 1},
+        "face": {"<6": 1, "6-11": 2, "12-23": 2, "24-47": 2, ">=48": 2},
+        "plate": {"24-47": 1},
     }
     assert (entry.outcome, entry.reason, entry.redacted_sha256) == ("redacted", None, "a" * 64)
     assert (entry.operator, entry.batch, entry.time) == ("a.martin", "b1", NOW)
     text = line_of(chain(1)[0])
     for secret in ("dupont", "0612345678", "1001", hashlib.sha256(b"original").hexdigest()):
         assert secret not in text
+
+
+def test_what_is_covered_is_counted_by_the_height_of_what_was_found() -> None:
+    small, tall = Region((40, 40, 48, 48), "face", 0.9), Region((80, 40, 90, 70), "face", 0.9)
+    plan = plan_of((136, 200), [small], (), "mosaic")
+    assert plan.regions[0].box[3] - plan.regions[0].box[1] >= 16
+    assert covered(plan.widened([tall]).regions) == {"face": {"6-11": 1, "24-47": 1}}
 
 
 def test_objects_and_originals_are_confirmed_with_the_key_alone() -> None:

@@ -133,7 +133,7 @@ cameras:
             status="redacted" if redacted else "quarantined",
             captured_at=datetime(2026, 1, 12, hour, tzinfo=UTC),
             redacted_key=name if redacted else None,
-            covered={"face": {"<32": faces}},
+            covered={"face": {"6-11": faces}},
             facts={"dirty": dirty},
         )
 
