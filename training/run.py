@@ -46,7 +46,8 @@ def train_and_evaluate(
     module = plugins.load(tasks, name)
     recipe = replace(module.RECIPE, epochs=epochs or module.RECIPE.epochs, without=tuple(without))
     card = read_card(name, start) if start else None
-    recipe = replace(recipe, start=card.model if card else "")
+    if card:  # drawn scenes join late, so that real ones are known by then: these are
+        recipe = replace(recipe, start=card.model, drawn_from=0)
     task = module.open_task(recipe, data, folder)
     if card and start:
         _go_on(task.network, card, start)

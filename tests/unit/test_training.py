@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from models.card import SHIPPED, read_card, read_weights
+from models.checkpoint import build
 from models.errors import BadConfiguration
 from models.network import Dense
 from models.runtime import points
+from training import run
 from training.dataset import Sample, augment, draw_waste, read_waste
 from training.loss import loss
 from training.tasks.waste import RECIPE, open_task
@@ -199,3 +203,22 @@ def test_training_resumes_where_it_stopped_and_drawn_scenes_join(tmp_path):
     before, after = first.state_dict(), again.state_dict()
     assert torch.equal(before[frozen], after[frozen])
     assert not torch.equal(before[learnt], after[learnt])
+
+
+@pytest.mark.parametrize(("start", "drawn_from"), [(SHIPPED, 0), (None, RECIPE.drawn_from)])
+def test_a_network_that_knows_real_pictures_sees_drawn_ones_at_once(
+    start, drawn_from, monkeypatch, tmp_path
+):
+    card = read_card("waste")
+    seen = {}
+
+    def open_one(recipe, *_):
+        seen["recipe"] = recipe
+        network = build(card, read_weights(card))
+        return Mock(network=network, finish=Mock(return_value=card))
+
+    monkeypatch.setattr(run.plugins, "load", lambda *_: Mock(RECIPE=RECIPE, open_task=open_one))
+    monkeypatch.setattr(run, "train", lambda task, *_, **__: task.network)
+    run.train_and_evaluate("waste", tmp_path, tmp_path, start=start)
+    assert seen["recipe"].drawn_from == drawn_from
+    assert seen["recipe"].start == (card.model if start else "")
