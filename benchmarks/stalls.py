@@ -24,7 +24,8 @@ from benchmarks.pictures import DATA
 from models.card import SHIPPED
 from models.detectors.occupancy import OccupancyDetector
 from models.frame import Frame
-from services.lot import odds, taken, terms
+from services.lot import SUREST, taken, terms
+from services.odds import log_odds
 from services.opening import open_redactor
 from services.settings import Settings
 from training.evaluate import calibration, calibration_error, of_both
@@ -75,7 +76,7 @@ def unseen(said: dict[str, list[Said]], weights: tuple[float, ...]) -> None:
     """All days of a car park that nobody saw, by weights that were fitted elsewhere."""
     constant, by_look, by_box = weights
     for split, stalls in said.items():
-        looks = constant + by_look * np.array([odds(s.look) for s in stalls])
+        looks = constant + by_look * np.array([log_odds(s.look, SUREST) for s in stalls])
         boxes = by_box * np.array([s.box for s in stalls])
         report(f"fitted on drawn streets, {split}", stalls, sure(looks + boxes))
         moved = in_own_light(stalls, looks, boxes)
@@ -96,7 +97,7 @@ def main() -> None:
     for pixels, places in draw_lots(STREETS, SEED):
         drawn += say(Frame("drawn", pixels, "drawn", NOW, "object"), places, redact, detect)
     measured = say_of_lot(DATA, "val", redact, detect)
-    elsewhere = np.array([[odds(s.look), s.box] for s in drawn])
+    elsewhere = np.array([[log_odds(s.look, SUREST), s.box] for s in drawn])
     if stalls != SHIPPED:
         alone = {
             "training days": say_of_lot(DATA, "train", redact, detect),
@@ -106,7 +107,7 @@ def main() -> None:
         return
     spared = say_of_lot(DATA, "train", redact, detect, CALIBRATED_ON)
     seen = [*spared, *drawn]
-    both = np.array([[odds(s.look), s.box] for s in seen])
+    both = np.array([[log_odds(s.look, SUREST), s.box] for s in seen])
     joint = fit(both, truth_of(seen), len(spared), len(drawn))
     constant, slope = fit(elsewhere[:, 1:], truth_of(drawn), len(drawn))
     print(f"fitted, both, on {len(spared)} real and {len(drawn)} drawn stalls: {joint}")

@@ -4,7 +4,6 @@ A car park is judged in its own light: what the looks of all its stalls are off 
 found from that picture.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import cast
@@ -17,6 +16,7 @@ from models.counting import Count, count
 from models.detections import Detections
 from models.detectors.occupancy import OccupancyDetector
 from services.events import Observation
+from services.odds import log_odds, probability
 from services.sites import Asset
 from services.standing import Outline, covers, share_in
 from services.view import View
@@ -31,6 +31,9 @@ _TAKEN = (2.54, 0.74, 4.9)
 _BEFORE = 0.5  # of a stall's height, by which what stands before it reaches below it
 _HIDDEN = 0.6  # share of a stall that something before it covers, from which nothing is known
 _SEEN = 0.5  # evidence of boxes from which a vehicle is seen nevertheless
+SUREST = 1 - 1e-4
+"""How sure the look of a stall may be, either way."""
+
 _NO_LOOK = 0.5  # what the look of a stall says that cannot be looked at
 
 _TRUE = 3.0  # log odds of taken stalls, of free ones negative, where looks do not mislead
@@ -83,15 +86,10 @@ def taken_of(stalls: Sequence[float | None]) -> Count:
     return Count(seen.value, min(seen.low, most), most + len(stalls) - len(known))
 
 
-def odds(look: float) -> float:
-    """Logarithm of the odds of a probability, within bounds."""
-    return math.log(max(look, 1e-4) / max(1 - look, 1e-4))
-
-
 def terms(look: float, evidence: float) -> tuple[float, float]:
     """Log odds that a stall is taken, by its look, and what boxes on it add to them."""
     constant, by_look, by_box = _TAKEN
-    return constant + by_look * odds(look), by_box * evidence
+    return constant + by_look * log_odds(look, SUREST), by_box * evidence
 
 
 def taken(look: float, evidence: float, hidden: bool = False, moved: float = 0.0) -> float | None:
@@ -103,8 +101,9 @@ def taken(look: float, evidence: float, hidden: bool = False, moved: float = 0.0
         hidden: something stands before it.
         moved: what its picture adds to the log odds, see `shift`.
     """
-    probability = 1 / (1 + math.exp(-sum(terms(look, evidence)) - moved))
-    return None if hidden and evidence < _SEEN else probability
+    if hidden and evidence < _SEEN:
+        return None
+    return probability(sum(terms(look, evidence)) + moved)
 
 
 def evidence(outline: Outline, vehicles: Detections) -> tuple[float, bool]:
