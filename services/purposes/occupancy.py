@@ -57,7 +57,7 @@ _SHOWN = 0.9  # share of an area from which what is counted in it may stand for 
 _MAX_GSD_M = {"vehicle": 0.15}
 # Probability that anybody is there, where nobody is found and where somebody is
 # (`python -m benchmarks.in_use`).
-_USED = (0.12, 0.91)
+_USED = (0.09, 0.94)
 
 
 def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
