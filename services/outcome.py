@@ -15,7 +15,7 @@ from models.redaction import RedactedFrame, Region
 from services.events import Instant, Observation, Wire
 
 Covered = dict[str, dict[str, int]]
-"""Label → height in px, such as `32-63` → how many areas redaction covered, margins included.
+"""Label → height in px of what was found, such as `24-47` → how many areas redaction covered.
 
 Of who or what was covered nothing else is kept.
 """
