@@ -3,6 +3,9 @@
 SQLite by default, PostgreSQL otherwise.
 """
 
+import random
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,13 +22,14 @@ from models.errors import BadConfiguration, CatalogError
 from services import migrations
 from services.tables import Base
 
+_PATIENCE_S = 60  # of a writer on SQLite
 PAGE = 500
 """Rows read at once; what a sink gets in one call, and at most gets again after a crash."""
 
 
-def written(time: datetime) -> str:
-    """A time, aware, as the record writes it: UTC, to the second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def written(moment: datetime) -> str:
+    """A moment, aware, as the record writes it: UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def now() -> str:
@@ -111,18 +115,34 @@ def _engine(url: URL) -> Engine:
 
         @event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _: Any) -> None:
-            # WAL lets readers read while one writes; FULL keeps commits through a power cut; who
-            # waits to write is served in no order, so one of several waits long on a slow disk;
-            # ids are told apart by case, as PostgreSQL does.
+            # FULL keeps commits through a power cut; who waits to write is served in no order, so
+            # one of several waits long on a slow disk; ids are told apart by case, as PostgreSQL
+            # does.
             for pragma in (
-                "journal_mode=WAL",
+                f"busy_timeout={_PATIENCE_S * 1000}",
                 "synchronous=FULL",
-                "busy_timeout=60000",
                 "case_sensitive_like=ON",
             ):
                 connection.execute(f"PRAGMA {pragma}")
+            _write_ahead(connection)
 
     return engine
+
+
+def _write_ahead(connection: Any) -> None:
+    """Let readers read while one writes (WAL).
+
+    Where several open a new database SQLite refuses all but one at once, whatever `busy_timeout`.
+    """
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - no secret
 
 
 def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> int:

@@ -1,9 +1,11 @@
 """Opening a database: its migrations, and the URLs and servers that are none."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from models.errors import BadConfiguration, CatalogError
+from services import database
 from services.database import Database
 from services.migrations import revisions
 from services.tables import Base
@@ -71,6 +74,27 @@ def test_processes_open_a_new_database_at_the_same_time(url, engine, four):
     with engine.connect() as connection:
         made = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
     assert made == [revisions()[-1]]
+
+
+def _write_ahead(path, at):
+    together.set_out()
+    with closing(sqlite3.connect(path)) as connection:
+        database._write_ahead(connection)
+    return at
+
+
+def test_processes_change_the_journal_of_a_new_file_at_the_same_time(tmp_path, four):
+    for i in range(25):
+        path = tmp_path / f"{i}.sqlite"
+        assert list(four.map(_write_ahead, [path] * 4, range(4))) == [0, 1, 2, 3]
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_what_is_no_database_is_told_at_once(tmp_path):
+    (tmp_path / "catalog.sqlite").write_bytes(b"no database" * 200)
+    with pytest.raises(CatalogError, match="not a database"):
+        Database(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
 
 
 def _die_half_way(url):
