@@ -11,8 +11,8 @@ from services import purposes as purpose_plugins
 from services.audit import Witness
 from services.eyes import Eyes
 from services.measured import Measured
+from services.occupancy_site import KINDS
 from services.pipeline import Line
-from services.purposes.occupancy import KINDS
 from services.references import References
 from services.seal import Seal
 from services.settings import Settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,28 +49,16 @@ def parcels(
             )
             for name, unit in (("vegetation.height", "m"), *((share, "1") for share in shares))
         ]  # fmt: skip
-
-    def told(quantity: str, figure: Estimate, **more: float) -> Observation:
-        return of.observe(
-            asset.id,
-            quantity,
-            polygon,
-            "vegetation",
-            value=figure.value,
-            low=figure.low,
-            high=figure.high,
-            detail=more,
-        )
-
+    told = partial(_told, of, asset, polygon)
     spread = _named("median", found.median) | _named("p95", found.p95)
     observations = [
         _height(of, asset, "vegetation.height", polygon, found.mean, spread),
-        told("vegetation.cover", found.cover, analysed=found.analysed),
-        told("vegetation.over", share_over(heights, height_m), height_m=height_m),
+        told("vegetation.cover", found.cover, {"analysed": found.analysed}),
+        told("vegetation.over", share_over(heights, height_m), {"height_m": height_m}),
     ]
     if mow_m:
         share = share_over(heights, mow_m, height_m)
-        observations.append(told("vegetation.unmown", share, mow_m=mow_m))
+        observations.append(told("vegetation.unmown", share, {"mow_m": mow_m}))
     known = heights.valid & (heights.vegetation >= 0.5)
     colours = [of.colours(window)[mask] for window, mask in parts]
     index = vigour(np.concatenate(colours)[None], known)
@@ -145,6 +134,20 @@ def _height(
     )
 
 
+def _told(
+    of: SurveyMap,
+    asset: Asset,
+    polygon: NDArray[np.float32],
+    quantity: str,
+    figure: Estimate,
+    detail: dict[str, float],
+) -> Observation:
+    value, low, high = figure
+    return of.observe(
+        asset.id, quantity, polygon, "vegetation", value=value, low=low, high=high, detail=detail
+    )
+
+
 def _named(name: str, figure: Estimate) -> dict[str, float]:
     low, high = _bounds(figure)
     value = {name: figure.value} if figure.value >= LOW_M else {}
@@ -157,16 +160,7 @@ def _water(
     """How green a parcel is, and how much less so than at its best of the season."""
     at = of.origin.observed_at
     name = {"near_infrared": float(of.infrared)}
-    vigorous = of.observe(
-        asset.id,
-        "vegetation.vigour",
-        polygon,
-        "vegetation",
-        value=index.value,
-        low=index.low,
-        high=index.high,
-        detail=name,
-    )
+    vigorous = _told(of, asset, polygon, "vegetation.vigour", index, name)
     before = [
         one.value
         for one in of.past(asset.id, "vegetation.vigour")
