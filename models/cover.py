@@ -137,9 +137,11 @@ def _blur(pixels: NDArray[Sample], one: Patch) -> None:
 
 def _paint(pixels: NDArray[Sample], blocks: Blocks, colours: NDArray[Sample]) -> None:
     """Give each of these blocks its colour, in place."""
-    for row, column in np.argwhere(blocks).tolist():
-        y, x = row * GRID_PX, column * GRID_PX
-        pixels[y : y + GRID_PX, x : x + GRID_PX] = colours[row, column]
+    columns = slice(0, pixels.shape[1])
+    for row in np.flatnonzero(blocks.any(axis=1)).tolist():
+        ys = slice(row * GRID_PX, (row + 1) * GRID_PX)
+        where = blocks[row].repeat(GRID_PX)[columns]
+        pixels[ys, where] = colours[row].repeat(GRID_PX, axis=0)[columns][where]
 
 
 def _level(pixels: NDArray[Sample]) -> int:

@@ -24,7 +24,7 @@ from models.jpeg import APP14, EOI, SOS, jpeg_segments
 from models.plan import GRID_PX, Blocks
 
 _SOF, _DHT, _DQT, _DRI = (0xC0, 0xC1, 0xC2), 0xC4, 0xDB, 0xDD
-_SIDE = 8  # samples, of a DCT block
+_SIDE = GRID_PX  # samples, of a DCT block: covers end where these do
 _MAX_AC, _MIN_DC = 1023, -1024  # what baseline Huffman codes hold, T.81 tables F.1 and F.2
 _GREY, _YCBCR = 1, 3  # J_COLOR_SPACE of libjpeg
 _K = np.arange(_SIDE)
@@ -82,7 +82,7 @@ def splice(
         original: JPEG file, baseline or progressive, grey or YCbCr, 8 bits. Never written to disk.
         before: uint8 (H, W, 3) RGB, what the original decodes to.
         after: uint8 (H, W, 3) RGB, the same with its covers.
-        covered: bool (rows, columns), the blocks of 16 px that covers touch.
+        covered: bool (rows, columns), the blocks of 8 px that covers touch.
 
     Returns:
         A baseline JPEG without any metadata; None where it cannot be done: no JPEG, other colours
@@ -166,11 +166,10 @@ def _fits(coefficients: NDArray[np.int16]) -> bool:
 
 def _touched_mcus(covered: Blocks, layout: _Layout) -> Blocks:
     """Bool (rows, columns) of the MCUs that share a pixel with a covered block."""
-    fine = covered.repeat(GRID_PX // _SIDE, axis=0).repeat(GRID_PX // _SIDE, axis=1)
     (rows, columns), (vertical, horizontal) = layout.mcus_hw, layout.most_vh
     whole = np.zeros((rows * vertical, columns * horizontal), np.bool_)
-    height, width = (min(a, b) for a, b in zip(fine.shape, whole.shape, strict=True))
-    whole[:height, :width] = fine[:height, :width]
+    height, width = (min(a, b) for a, b in zip(covered.shape, whole.shape, strict=True))
+    whole[:height, :width] = covered[:height, :width]
     touched: Blocks = whole.reshape(rows, vertical, columns, horizontal).max(axis=(1, 3)) > 0
     return touched
 

@@ -97,8 +97,9 @@ def test_covers_hold_the_box_and_its_margin_to_the_last_row_and_column(
 @pytest.mark.parametrize(
     ("box", "cover_box"),
     [
-        ((100, 60, 140, 110), (80, 32, 160, 128)),  # 12 and 15 px of margin, then to the grid
-        ((100, 60, 106, 66), (96, 48, 112, 80)),  # 4 px at least
+        ((100, 60, 140, 110), (88, 40, 152, 128)),  # 12 and 15 px of margin, then to the grid
+        ((100, 66, 106, 72), (96, 56, 112, 80)),  # 4 px at least
+        ((97, 50, 98, 51), (88, 40, 112, 64)),  # to the end of the 16 px it lies in
         ((190, 120, 201, 137), (176, 112, 201, 137)),
         ((-30, -30, 4, 4), (0, 0, 16, 16)),
     ],
@@ -112,11 +113,23 @@ def test_a_box_grows_and_ends_on_the_grid(dtype: str, box: Box, cover_box: Box) 
     assert grey.all(axis=2).sum() == (x2 - x1) * (y2 - y1)
 
 
+@given(st.tuples(*[st.integers(0, 149)] * 2), st.tuples(*[st.integers(1, 90)] * 2))
+def test_no_16_px_that_hold_some_of_what_was_found_are_seen_in_part(
+    at: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """A JPEG that halves its colours codes these together: the rest would tell of it."""
+    x1, y1, x2, y2 = *at, at[0] + size[0], at[1] + size[1]
+    left, top = x1 // 16 * 16, y1 // 16 * 16
+    zone = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+    for what in (plan((150, 150), (x1, y1, x2, y2)), plan((150, 150), zones=[zone])):
+        assert mask_of(what)[top : -(-y2 // 16) * 16, left : -(-x2 // 16) * 16].all()
+
+
 def test_a_mosaic_takes_the_colours_around_it_and_noise_of_32_levels() -> None:
-    picture = flat(60)
-    picture[:, 120:] = 200
-    left = cover(picture, plan((160, 240), (30, 60, 60, 90)), KEY).astype(int)
-    right = cover(picture, plan((160, 240), (180, 60, 210, 90)), KEY).astype(int)
+    picture = flat(60, (160, 480))
+    picture[:, 240:] = 200
+    left = cover(picture, plan((160, 480), (24, 44, 76, 96)), KEY).astype(int)
+    right = cover(picture, plan((160, 480), (404, 44, 456, 96)), KEY).astype(int)
     for made in (left, right):
         difference = made - picture
         assert -32 <= difference.min() < -16
@@ -126,7 +139,7 @@ def test_a_mosaic_takes_the_colours_around_it_and_noise_of_32_levels() -> None:
 def test_a_mosaic_at_16_bits_is_as_coarse_as_at_8() -> None:
     eight = flat(60)
     sixteen = eight.astype(np.uint16) * 257
-    what = plan((160, 240), (30, 60, 60, 90))
+    what = plan((160, 240), (20, 40, 90, 110))
     difference = cover(sixteen, what, KEY).astype(int) - sixteen
     assert -32 * 257 <= difference.min() < -16 * 257
     assert 15 * 257 < difference.max() <= 31 * 257
@@ -158,15 +171,15 @@ def test_what_was_found_keeps_at_most_five_cells_on_its_short_side(side: int) ->
 
 
 def test_noise_is_one_a_cell_and_hangs_on_key_and_surroundings() -> None:
-    what = plan((160, 240), (50, 50, 90, 90))
+    what = plan((160, 240), (52, 52, 88, 88))
     made = cover(flat(128), what, KEY)
     assert np.array_equal(made, cover(flat(128), what, KEY))
     assert not np.array_equal(made, cover(flat(128), what, b"other"))
     darker = cover(flat(100), what, KEY).astype(int)
     assert not np.array_equal(darker - 100, made.astype(int) - 128)
     assert len(np.unique(made)) > 5
-    for y in range(32, 112, 16):
-        for x in range(32, 112, 16):
+    for y in range(40, 104, 16):
+        for x in range(40, 104, 16):
             cell = made[y : y + 16, x : x + 16]
             assert (cell == cell[0, 0]).all()
 
@@ -179,7 +192,7 @@ def test_zones_are_grey_whatever_the_style_and_leave_no_trace_in_other_covers(
     what = plan((137, 201), (80, 60, 110, 90), style=style, zones=[zone])
     pixels = noise((137, 201), "uint8")
     made = cover(pixels, what, KEY)
-    solid = what.solid.repeat(16, 0).repeat(16, 1)[:137, :201]
+    solid = what.solid.repeat(GRID_PX, 0).repeat(GRID_PX, 1)[:137, :201]
     assert (made[solid] == 127).all()
     other = np.where(solid[..., None], noise((137, 201), "uint8", 7), pixels)
     assert np.array_equal(cover(other, what, KEY), made)
@@ -195,10 +208,10 @@ def test_a_blur_is_what_it_says() -> None:
 
 
 def test_the_share_of_a_box_in_covers_is_its_area() -> None:
-    what = plan((137, 201), (100, 60, 140, 110))  # covers 80–160, 32–128
+    what = plan((137, 201), (100, 60, 140, 110))  # covers 88–152, 40–128
     for box, share in (
         ((90, 40, 100, 50), 1.0),
-        ((70, 40, 90, 50), 0.5),
+        ((78, 40, 98, 50), 0.5),
         ((0, 0, 16, 16), 0.0),
         ((120, 120, 140, 500), 8 / 17),  # the part outside the picture does not count
     ):

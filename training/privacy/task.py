@@ -19,13 +19,15 @@ from training.privacy import views
 from training.privacy.figures import choose, figures, look
 from training.privacy.labels import PLATE, draw, propose_faces, read_labelled
 from training.privacy.loss import loss
+from training.privacy.places import draw_places, read_land
 from training.recipe import Recipe
 from training.train import freeze
 
 DATA = (
     "Open Images street pictures (CC BY 2.0, plates CC BY 4.0), Containers in Montevideo (stated "
     "CC BY 4.0), City of Amsterdam garbage detection (MIT), Korean waste bags, streets and traffic "
-    "cameras (CC BY 4.0), freely licensed COCO pictures, and drawn scenes; faces on them as "
+    "cameras (CC BY 4.0), freely licensed COCO pictures, Autzen and Californian cities from above "
+    "(CC BY 4.0), NEON open data, and drawn scenes; faces on them as "
     "CenterFace proposes them. CenterFace itself was trained on WIDER FACE"
 )
 _MAX_FALSE = {"face": 0.0065, "plate": 0.003}  # of the area of empty streets
@@ -52,15 +54,16 @@ class PrivacyTask:
         # One picture in four shows a labelled plate, mostly a single one: these come more often.
         plates = [sample for sample in real if (sample.labels == PLATE).any()]
         self._plates = views.cut_plates(plates)
-        self.real = real + (_PLATES_TIMES - 1) * plates
+        self.real = real + (_PLATES_TIMES - 1) * plates + list(read_land(data))
 
     def train_mode(self) -> None:
         """The backbone keeps CenterFace's statistics, and nothing else is normalised."""
         self.network.eval()
 
     def draw(self) -> list[Labelled]:
-        """Drawn streets."""
-        return list(draw(self.recipe.drawn, self.recipe.seed))
+        """Drawn streets, and as many places where nobody is."""
+        streets = draw(self.recipe.drawn, self.recipe.seed)
+        return [*streets, *draw_places(self.recipe.drawn, self.recipe.seed)]
 
     def batches(
         self, samples: list[Labelled], rng: np.random.Generator
