@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from training import scenes
 from training.coco import Annotations, read_coco, xyxy
 from training.dataset import Sample, read_frame
 from training.labelled import Boxes, Labelled
+from training.scenes.crowd import crowd
 
 NAMES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 _VEHICLES = tuple(i for i, name in enumerate(NAMES) if name != "person")
@@ -29,6 +30,9 @@ GROUND_VEHICLES = tuple(NAMES.index(name) for name in GROUPS["vehicle"])
 
 _TOPICS = ("occupancy", "plates", "waste")
 _FROM_ABOVE = GROUPS["vehicle"]  # what is labelled there
+_CROWDS: tuple[tuple[Literal["person", "car"], float], ...] = (("person", 5.0), ("car", 1.9))
+"""Of what, and how far apart they are where they are loose: at 1 they touch."""
+
 _HELD_BACK = re.compile("DJI_(0762|0013)")  # flights for validation
 
 
@@ -106,25 +110,40 @@ def draw(count: int, seed: int) -> Iterator[Labelled]:
             people=int(rng.integers(0, 12)),
             cars=int(rng.integers(0, 8)),
         )
-        mine = [i for i, label in enumerate(scene.labels) if label in NAMES]
-        yield Labelled(
-            None,
-            scene.boxes[mine].reshape(-1, 4),
-            np.array([NAMES.index(scene.labels[i]) for i in mine], np.int64),
-            *_nothing(),
-            np.ones(len(NAMES), bool),
-            pixels=scene.pixels,
-        )
+        yield _drawn(scene)
+
+
+def draw_crowds(count: int, seed: int) -> Iterator[Labelled]:
+    """Drawn crowds, by turns of people and of parked cars, from loose to touching."""
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        what, loosest = _CROWDS[index % 2]
+        spacing = float(np.exp(rng.uniform(0, np.log(loosest))))
+        yield from map(_drawn, crowd(int(rng.integers(2**31)), what, [spacing]))
+
+
+def _drawn(scene: scenes.Scene) -> Labelled:
+    mine = [i for i, label in enumerate(scene.labels) if label in NAMES]
+    return Labelled(
+        None,
+        scene.boxes[mine].reshape(-1, 4),
+        np.array([NAMES.index(scene.labels[i]) for i in mine], np.int64),
+        *_nothing(),
+        np.ones(len(NAMES), bool),
+        pixels=scene.pixels,
+    )
 
 
 def redacted(sample: Labelled, redactor: Redactor, folder: Path) -> Labelled:
-    """The sample with pixels as a detector gets them; `folder` keeps the redacted pictures.
+    """The sample with pixels as a detector gets them; `folder` keeps redacted files.
 
     Raises:
         BadConfiguration: the picture cannot be decoded or redacted.
     """
     if sample.path is None:
-        return sample
+        assert sample.pixels is not None
+        drawn = sample_of(sample, sample.taught, "drawn")
+        return replace(sample, pixels=drawn.redacted(redactor, max(sample.pixels.shape)).pixels)
     return replace(sample, pixels=redacted_pixels(sample.path, redactor, folder))
 
 

@@ -25,6 +25,8 @@ class Recipe:
         bf16: compute layers in bfloat16 where the machine has it, weights and losses in float32:
             1.5 times faster, and no worse where layers are small.
         start: name@digest of the weights that training went on from; empty where it began anew.
+        start_share: share of these in the weights that are kept, the rest is what they became: with
+            few pictures a second training forgets some of the first (arXiv 2109.01903).
         without: sources left out of training and of validation, to measure on a place never seen.
         seed: of every random choice.
     """
@@ -43,5 +45,6 @@ class Recipe:
     drawn_from: int = 17
     bf16: bool = False
     start: str = ""
+    start_share: float = 0.0
     without: tuple[str, ...] = ()
     seed: int = 20260101

@@ -1,11 +1,12 @@
 """From a recipe to a shipped record: train, choose thresholds on validation, write the card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from models import plugins
 from models.card import Card, read_card, read_weights
@@ -49,15 +50,26 @@ def train_and_evaluate(
     if card:  # drawn scenes join late, so that real ones are known by then: these are
         recipe = replace(recipe, start=card.model, drawn_from=0)
     task = module.open_task(recipe, data, folder)
-    if card and start:
-        _go_on(task.network, card, start)
+    known = _go_on(task.network, card, start) if card and start else {}
     network = train(task, recipe, folder, device=device, progress=progress)
+    if known and recipe.start_share:
+        _give_back(network, known, recipe.start_share)
     trained: Card = task.finish(network.cpu(), folder)
     return trained
 
 
-def _go_on(network: nn.Module, card: Card, folder: Path) -> None:
+def _go_on(network: nn.Module, card: Card, folder: Path) -> dict[str, Tensor]:
+    """Give the network the weights to go on from; a copy of them."""
     known = build(card, read_weights(card, folder))
     if known.architecture != network.architecture:
         raise BadConfiguration(f"{card.model} in {folder} is of another architecture: train anew")
     network.load_state_dict(known.state_dict())
+    return dict(known.state_dict())
+
+
+@torch.no_grad()
+def _give_back(network: nn.Module, known: Mapping[str, Tensor], share: float) -> None:
+    """Put a share of the first weights into those that were learned since."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(known[name].to(value.device), share)

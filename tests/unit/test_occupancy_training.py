@@ -1,6 +1,7 @@
 """What the occupancy detector learns from, what it starts as, and what it makes of its answer."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,7 +18,16 @@ from models.patch import PatchNetwork
 from models.stalls import PATCH_PX
 from training.dataset import usable
 from training.labelled import Labelled
-from training.occupancy import NAMES, draw, draw_measured, read_measured, read_train, turned
+from training.occupancy import (
+    NAMES,
+    draw,
+    draw_crowds,
+    draw_measured,
+    read_measured,
+    read_train,
+    redacted,
+    turned,
+)
 from training.tasks.occupancy import view
 
 PERSON, BICYCLE, CAR, MOTORCYCLE, BUS, TRUCK = range(6)
@@ -141,6 +151,17 @@ def test_drawn_streets_are_labelled_whole():
     assert all(street.taught.all() for street in streets)
     labels = np.concatenate([street.labels for street in streets])
     assert {PERSON, CAR} == set(labels.tolist())
+
+
+def test_crowds_are_drawn_of_people_and_of_cars_and_redacted_like_all_others():
+    people, cars = draw_crowds(2, 0)
+    assert set(people.labels.tolist()) == {PERSON}
+    assert set(cars.labels.tolist()) == {CAR}
+    assert min(len(people.boxes), len(cars.boxes)) > 5
+    redactor = Mock(side_effect=lambda frame: Mock(pixels=frame.pixels // 2))
+    seen = redacted(people, redactor, None)
+    assert np.array_equal(seen.pixels, people.pixels // 2)
+    assert np.array_equal(seen.boxes, people.boxes)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from models.heatmap import Heat, HeatNetwork
 from models.personal import PersonalData
 from models.redaction import LABELS, Region
 from training.labelled import Labelled
-from training.privacy import labels, views
+from training.privacy import labels, places, views
 from training.privacy.labels import (
     FACE,
     HEAD,
@@ -128,6 +128,17 @@ def test_a_class_that_is_not_taught_learns_from_its_boxes_alone():
     _, weight, _, _ = targets(labelled([[100, 100, 140, 120]], [PLATE], taught=taught), 320, 5)
     assert weight[PLATE, 27, 30] == 1
     assert weight[PLATE, 60:].sum() == 0
+
+
+def test_where_nobody_is_nothing_is_a_face_a_plate_or_a_head(tmp_path):
+    assert list(places.read_land(tmp_path)) == []
+    drawn = list(places.draw_places(3, 0))
+    taught = [label in (FACE, PLATE, HEAD) for label in range(len(LABELS))]
+    for sample in drawn:
+        assert sample.pixels.ndim == 3
+        assert not len(sample.boxes)
+        assert sample.taught.tolist() == taught
+    assert len({sample.pixels.tobytes() for sample in drawn}) == 3
 
 
 def test_the_loss_teaches_free_heat_where_the_object_is(networks, monkeypatch):

@@ -222,3 +222,26 @@ def test_a_network_that_knows_real_pictures_sees_drawn_ones_at_once(
     run.train_and_evaluate("waste", tmp_path, tmp_path, start=start)
     assert seen["recipe"].drawn_from == drawn_from
     assert seen["recipe"].start == (card.model if start else "")
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.0, 1.0), (0.25, 0.75)])
+def test_a_training_that_goes_on_gives_back_a_share_of_what_it_began_with(
+    share, left, monkeypatch, tmp_path
+):
+    card = read_card("waste")
+    known = build(card, read_weights(card)).state_dict()
+    task = Mock(network=build(card, read_weights(card)), finish=Mock(return_value=card))
+    module = Mock(RECIPE=replace(RECIPE, start_share=share), open_task=lambda *_: task)
+    monkeypatch.setattr(run.plugins, "load", lambda *_: module)
+
+    def learnt(task, *_, **__):
+        for value in task.network.state_dict().values():
+            if value.is_floating_point():
+                value.add_(1)
+        return task.network
+
+    monkeypatch.setattr(run, "train", learnt)
+    run.train_and_evaluate("waste", tmp_path, tmp_path, start=SHIPPED)
+    for name, value in task.network.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, known[name] + left, msg=name)

@@ -25,6 +25,7 @@ from training.loss import loss
 from training.occupancy import (
     NAMES,
     draw,
+    draw_crowds,
     from_above,
     read_measured,
     read_train,
@@ -49,8 +50,8 @@ RECIPE = Recipe(
 DATA = (
     "Streets and traffic cameras (CC BY 4.0), Open Images (CC BY 2.0), freely licensed COCO "
     "pictures, flights over Minsk (CC BY-SA), Containers in Montevideo (stated CC BY 4.0), City of "
-    "Amsterdam garbage detection (MIT), Korean waste bags (CC BY 4.0), and drawn streets; boxes of "
-    "people, else of a teacher trained on COCO"
+    "Amsterdam garbage detection (MIT), Korean waste bags (CC BY 4.0), and drawn streets and "
+    "crowds; boxes of people, else of a teacher trained on COCO"
 )
 _RARE = tuple(NAMES.index(name) for name in ("bicycle", "truck"))  # shown twice as often
 _SMALLEST_PX = 20.0  # of an object around which a view is cut
@@ -77,8 +78,10 @@ class OccupancyTask:
         train_but_statistics(self.network)
 
     def draw(self) -> list[Labelled]:
-        """Drawn streets."""
-        return list(draw(self.recipe.drawn, self.recipe.seed))
+        """Drawn streets, and half as many crowds."""
+        streets = draw(self.recipe.drawn, self.recipe.seed)
+        crowds = draw_crowds(self.recipe.drawn // 2, self.recipe.seed)
+        return list(usable([*streets, *crowds], self._redacted))
 
     def batches(
         self, samples: list[Labelled], rng: np.random.Generator

@@ -41,7 +41,7 @@ from training.paste import cut_outs, paste
 from training.recipe import Recipe
 from training.train import freeze, load_imagenet, train_but_statistics
 
-RECIPE = Recipe("waste", frozen_stages=3, drawn=400)
+RECIPE = Recipe("waste", frozen_stages=3, drawn=400, start_share=0.5)
 DATA = (
     "Containers in Montevideo (stated CC BY 4.0), City of Amsterdam garbage detection "
     "(MIT), Korean waste bags (CC BY 4.0), and drawn scenes"
