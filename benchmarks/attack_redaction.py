@@ -22,6 +22,7 @@ import torch
 from benchmarks import peer_deface
 from benchmarks.pictures import DATA, labelled
 from benchmarks.record import percent, rate, record
+from models.bare import QUALITY
 from models.frame import Frame, decode
 from models.redaction import Region, Style, redact
 from training import attack
@@ -36,7 +37,6 @@ PEER = "Gaussian of deface"
 # chance takes many draws.
 DRAWS = {DEFAULT: 20}
 CELLS = 4
-QUALITY = 90
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 Figure = tuple[float, float, float]
@@ -48,7 +48,7 @@ def ours(style: Style) -> Cover:
     def cover(picture: Pixels) -> Pixels:
         frame = Frame("attack.jpg", picture, "attack", NOW, "object")
         region = Region(FACE, "face", 1.0)
-        made = redact(frame, [region], redactor="attack@0", style=style, quality=QUALITY)
+        made = redact(frame, [region], redactor="attack@0", style=style)
         return simplejpeg.decode_jpeg(made.encoded, "RGB")
 
     return cover

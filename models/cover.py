@@ -15,7 +15,8 @@ Sample = TypeVar("Sample", np.uint8, np.uint16)
 
 _NOISE = 32  # grey levels of 255
 _FILL = 127  # grey level of 255
-PAINT = ("surroundings", _NOISE, _FILL)
+_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue (ITU-R BT.601)
+PAINT = ("surroundings", _NOISE, _FILL, "recoloured")
 """Whatever decides what covers look like: part of a redactor's digest."""
 
 
@@ -30,6 +31,10 @@ def cover(pixels: NDArray[Sample], plan: Plan, noise_key: bytes) -> NDArray[Samp
     what it is: a cover. The noise hangs on the key and on what is outside, so the same work gives
     the same bytes. Where nothing is uncovered, it starts from grey.
 
+    A JPEG that halves its colours codes those of 16×16 px together, so what is left of such a
+    square beside a cover has colours that were coded with what is under it. It keeps its
+    brightness, and takes the colours that the filling gives its blocks.
+
     `blur` is weaker: a Gaussian of what is covered, and blurred faces can be recognised again by
     machines (arXiv 2506.12344). Boxes that overlap are blurred in turn.
 
@@ -38,7 +43,8 @@ def cover(pixels: NDArray[Sample], plan: Plan, noise_key: bytes) -> NDArray[Samp
         plan: what to cover, for a picture of this size.
         noise_key: secret of whoever redacts; any length.
     """
-    grey = np.full((*plan.solid.shape, pixels.shape[2]), _FILL * _level(pixels), pixels.dtype)
+    level = int(np.iinfo(pixels.dtype).max) // 255  # steps of the samples in one of 255
+    grey = np.full((*plan.solid.shape, pixels.shape[2]), _FILL * level, pixels.dtype)
     if plan.style == "blur":
         blurred = pixels.copy()
         # Before the blur, so that it spreads no trace of solid areas; after, so that they stay so.
@@ -51,20 +57,35 @@ def cover(pixels: NDArray[Sample], plan: Plan, noise_key: bytes) -> NDArray[Samp
     picture = pixels.copy()
     _paint(picture, plan.covered, grey)
     # From here on nothing reads `pixels`: what was under the covers is gone.
+    beside = _coded_with(plan.covered)
+    field = _filled(_block_means(picture).astype(np.float64), ~_near(beside), _FILL * level)
+    if pixels.shape[2] == len(_LUMA):
+        smoothed = _near(_in_px(beside, picture)) & ~_in_px(plan.covered, picture)
+        _recolour(picture, smoothed, field)
     if plan.style == "mosaic":
-        colours = _mosaic(picture, plan.covered, plan.patches, noise_key)
-        _paint(picture, plan.covered & ~plan.solid, colours)
+        colours = _mosaic(field, plan.covered, plan.patches, noise_key, level)
+        _paint(picture, plan.covered & ~plan.solid, _samples(colours, picture))
     return picture
 
 
+def _coded_with(covered: Blocks) -> Blocks:
+    """The blocks whose colours a JPEG may code together with those of covered ones."""
+    rows, columns = covered.shape
+    pairs = np.pad(covered, ((0, rows % 2), (0, columns % 2)))
+    squares: Blocks = pairs.reshape(len(pairs) // 2, 2, pairs.shape[1] // 2, 2).max(axis=(1, 3))
+    return squares.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
+
+
 def _mosaic(
-    picture: NDArray[Sample], covered: Blocks, patches: Sequence[Patch], noise_key: bytes
-) -> NDArray[Sample]:
-    """The colour of every block, (rows, columns, C), from a picture whose covers are grey."""
-    level, means = _level(picture), _block_means(picture)
-    field = _filled(means.astype(np.float64), ~covered, _FILL * level)
-    content = hashlib.sha256(repr((picture.shape, picture.dtype.str)).encode())
-    content.update(means.tobytes())
+    field: NDArray[np.float64],
+    covered: Blocks,
+    patches: Sequence[Patch],
+    noise_key: bytes,
+    level: int,
+) -> NDArray[np.float64]:
+    """The colour of every block, (rows, columns, C), from those that fill the covered ones."""
+    content = hashlib.sha256(repr((field.shape, level)).encode())
+    content.update(field.tobytes())
     content.update(covered.tobytes())
     seed = hmac.digest(noise_key, content.digest(), "sha256")
     stream = np.frombuffer(hashlib.shake_256(seed).digest(covered.size), np.uint8)
@@ -83,7 +104,7 @@ def _mosaic(
         # One noise a cell: noise a pixel would average out.
         cells += noise[span][np.ix_(rows[:-1], columns[:-1])][..., None]
         colours[span] = cells.repeat(heights, axis=0).repeat(widths, axis=1)
-    return colours.round().clip(0, np.iinfo(picture.dtype).max).astype(picture.dtype)
+    return colours
 
 
 def _filled(values: NDArray[np.float64], known: Blocks, default: float) -> NDArray[np.float64]:
@@ -135,15 +156,34 @@ def _blur(pixels: NDArray[Sample], one: Patch) -> None:
     area[...] = cv2.GaussianBlur(area, (0, 0), one.cell_blocks * GRID_PX).reshape(area.shape)
 
 
+def _near(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """These and what touches them: decoders smooth colours over the next pixel."""
+    return np.asarray(cv2.dilate(where.astype(np.uint8), np.ones((3, 3), np.uint8)), np.bool_)
+
+
+def _in_px(blocks: Blocks, pixels: NDArray[Sample]) -> NDArray[np.bool_]:
+    """Bool (H, W): the pixels of these blocks."""
+    height, width = pixels.shape[:2]
+    return blocks.repeat(GRID_PX, axis=0).repeat(GRID_PX, axis=1)[:height, :width]
+
+
+def _recolour(
+    pixels: NDArray[Sample], where: NDArray[np.bool_], colours: NDArray[np.float64]
+) -> None:
+    """Give pixels (H, W) the colours of their blocks, in place; they keep their brightness."""
+    ys, xs = np.nonzero(where)
+    colour = colours[ys // GRID_PX, xs // GRID_PX]
+    brighter = pixels[ys, xs] @ _LUMA - colour @ _LUMA
+    pixels[ys, xs] = _samples(colour + brighter[:, None], pixels)
+
+
+def _samples(values: NDArray[np.float64], like: NDArray[Sample]) -> NDArray[Sample]:
+    return values.round().clip(0, np.iinfo(like.dtype).max).astype(like.dtype)
+
+
 def _paint(pixels: NDArray[Sample], blocks: Blocks, colours: NDArray[Sample]) -> None:
     """Give each of these blocks its colour, in place."""
-    columns = slice(0, pixels.shape[1])
     for row in np.flatnonzero(blocks.any(axis=1)).tolist():
-        ys = slice(row * GRID_PX, (row + 1) * GRID_PX)
-        where = blocks[row].repeat(GRID_PX)[columns]
-        pixels[ys, where] = colours[row].repeat(GRID_PX, axis=0)[columns][where]
-
-
-def _level(pixels: NDArray[Sample]) -> int:
-    """How many steps of the samples make one of 255 grey levels."""
-    return int(np.iinfo(pixels.dtype).max) // 255
+        where = blocks[row].repeat(GRID_PX)[: pixels.shape[1]]
+        across = colours[row].repeat(GRID_PX, axis=0)[: len(where)]
+        pixels[row * GRID_PX : (row + 1) * GRID_PX, where] = across[where]

@@ -1,9 +1,8 @@
 """What gets covered in a picture: regions, their margins, and the grid that covers end on.
 
-The grid has the blocks of 8 px that a JPEG codes together, the last row and column may be smaller.
-Where a JPEG halves its colours it codes these of 16×16 px together: a block that straddled the
-edge of what was found would still hold, around it, frequencies of it. So what was found is covered
-to the grid of 16 px, and the margin around it, which only has to be wide enough, to that of 8.
+The grid has the blocks of 8 px that a JPEG codes together: one that straddled the edge of a cover
+would still hold, around it, frequencies of what is under it. The last row and column of blocks may
+be smaller.
 """
 
 import math
@@ -23,7 +22,6 @@ Polygon = Sequence[tuple[float, float]]
 Blocks = NDArray[np.bool_]  # (rows, columns) of the grid
 
 GRID_PX = 8
-_COLOURS_PX = 16  # what a JPEG codes together when it halves its colours
 PRIVATE_ZONE = "private_zone"
 _MARGIN = 0.3  # of the box's sides, on each side: detectors cut chins, ears and hair
 _MIN_MARGIN_PX = 4
@@ -31,7 +29,7 @@ _ZONE_MARGIN_PX = 8  # cameras sway
 _CELLS = 4  # mosaic cells across the short side of what was found
 _MIN_CELL_PX = 16
 _FAR_PX = 1e6  # beyond it OpenCV's fixed-point coordinates overflow
-GEOMETRY = (GRID_PX, _COLOURS_PX, _MARGIN, _MIN_MARGIN_PX, _ZONE_MARGIN_PX, _CELLS, _MIN_CELL_PX)
+GEOMETRY = (GRID_PX, _MARGIN, _MIN_MARGIN_PX, _ZONE_MARGIN_PX, _CELLS, _MIN_CELL_PX)
 """Whatever decides which pixels are covered: part of a redactor's digest."""
 
 
@@ -135,8 +133,7 @@ def plan_of(
 ) -> Plan:
     """Cover every region in this style and every zone in grey.
 
-    Regions grow by 0.3 of their sides (4 px at least), zones by 8 px, then all to the grid; no
-    region ends within 16×16 px that hold some of what was found.
+    Regions grow by 0.3 of their sides (4 px at least), zones by 8 px, then all to the grid.
 
     Args:
         size_hw: height and width of the picture, px, at least 1.
@@ -190,30 +187,21 @@ def _patch(region: Region, size_hw: tuple[int, int]) -> Patch:
 
 
 def _zone_blocks(zone: Polygon, size_hw: tuple[int, int]) -> Blocks:
-    """The blocks that a polygon, its margin included, touches, and all coded with the polygon."""
+    """The blocks that a polygon, its margin included, touches."""
     points = np.asarray(zone, np.float64)
     if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
         raise RedactionFailed("bad_zone", "a polygon needs three points x, y")
     if not (np.abs(points) < _FAR_PX).all():
         raise RedactionFailed("bad_zone", "not finite, or far outside the picture")
     rows, columns = _grid_shape(size_hw)
-    step = _COLOURS_PX // GRID_PX
-    mask = np.zeros(tuple(-(-side // step) * _COLOURS_PX for side in (rows, columns)), np.uint8)
+    mask = np.zeros((rows * GRID_PX, columns * GRID_PX), np.uint8)
     outline = points.round().astype(np.int32)
     cv2.fillPoly(mask, [outline], 1)
-    coded = _any_within(mask, _COLOURS_PX).repeat(step, axis=0).repeat(step, axis=1)
     cv2.polylines(mask, [outline], True, 1, thickness=2 * _ZONE_MARGIN_PX + 1)
-    blocks: Blocks = (coded | _any_within(mask, GRID_PX))[:rows, :columns]
+    blocks: Blocks = mask.reshape(rows, GRID_PX, columns, GRID_PX).max(axis=(1, 3)) > 0
     if not blocks.any():
         raise RedactionFailed("bad_zone", "outside the picture")
     return blocks
-
-
-def _any_within(mask: NDArray[np.uint8], px: int) -> Blocks:
-    """Bool (H / px, W / px): the squares of so many px in which something is not 0."""
-    rows, columns = mask.shape[0] // px, mask.shape[1] // px
-    touched: Blocks = mask.reshape(rows, px, columns, px).max(axis=(1, 3)) > 0
-    return touched
 
 
 def _box_blocks(boxes: Sequence[Box], size_hw: tuple[int, int]) -> Blocks:
@@ -242,9 +230,8 @@ def _touch(a: Box, b: Box) -> bool:
 
 def _grown(start: float, stop: float, side_px: int) -> tuple[int, int]:
     margin = max(_MARGIN * (stop - start), _MIN_MARGIN_PX)
-    around = ((start - margin, stop + margin, GRID_PX), (start, stop, _COLOURS_PX))
-    first = min(math.floor(low / px) * px for low, _, px in around)
-    last = max(math.ceil(high / px) * px for _, high, px in around)
+    first = math.floor((start - margin) / GRID_PX) * GRID_PX
+    last = math.ceil((stop + margin) / GRID_PX) * GRID_PX
     return max(first, 0), min(last, side_px)
 
 

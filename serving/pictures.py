@@ -47,12 +47,13 @@ class Picture:
         name: as the user would write it: a path, or s3://BUCKET/KEY.
         read: its bytes; BadImage where it is too large, OSError or StorageError where there is
             none to be had.
-        write: puts a redacted one in its place at the target; None where nothing is written.
+        write: puts a redacted one in its place at the target, or takes away what stands there
+            where there is none; None where nothing is written.
     """
 
     name: str
     read: Callable[[], bytes]
-    write: Callable[[bytes], None] | None
+    write: Callable[[bytes | None], None] | None
 
 
 def pictures_in(source: str, target: str | None, settings: Settings) -> list[Picture]:
@@ -169,11 +170,18 @@ def _get(store: _Anywhere, bucket: Bucket, key: str) -> bytes:
     return store.get(bucket, key, LIMITS.max_bytes)[0]
 
 
-def _write(target: Path, data: bytes) -> None:
-    """Write a file, all of it or nothing: a kill leaves what was there, and a hidden draft."""
+def _write(target: Path, data: bytes | None) -> None:
+    """Write a file, all of it or nothing: a kill leaves what was there, and a hidden draft.
+
+    Without data a file that stands there goes: it may show what was to be covered this time.
+    """
     target = target.resolve()  # what a link names is replaced, not the link
     draft = target.with_name(f".vigie-{secrets.token_hex(8)}")
     try:
+        if data is None:
+            if target.is_file():
+                target.unlink()
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file():
             target.write_bytes(data)  # a device or a pipe
@@ -190,8 +198,11 @@ def _write(target: Path, data: bytes) -> None:
         raise BadConfiguration(f"cannot write {target}: {error.strerror}") from error
 
 
-def _put(store: _Anywhere, bucket: Bucket, key: str, data: bytes) -> None:
-    store.put(bucket, key, data, "image/jpeg")
+def _put(store: _Anywhere, bucket: Bucket, key: str, data: bytes | None) -> None:
+    if data is None:
+        store.delete(bucket, key)
+    else:
+        store.put(bucket, key, data, "image/jpeg")
 
 
 def look_at(
@@ -205,9 +216,9 @@ def look_at(
     """Process the pictures one by one; gives one JSON-ready dict each.
 
     A picture that cannot be read or covered, or takes too long, is reported as quarantined and
-    written nowhere. The journal says how many there are before the first one is written, and what
-    became of each once it is: a run that is cut off never says more than is there, and
-    `services.audit.verify` counts what is missing.
+    written nowhere; what an earlier run wrote for it is taken away. The journal says how many there
+    are before the first one is written, and what became of each once it is: a run that is cut off
+    never says more than is there, and `services.audit.verify` counts what is missing.
 
     Args:
         pictures: what to look at.
@@ -227,7 +238,7 @@ def look_at(
         outcome = seen.outcome
         if journal is not None and number == 0:
             journal.append(witness.begun(run, outcome.redactor, len(pictures)))
-        if seen.encoded is not None and picture.write is not None:
+        if picture.write is not None:
             picture.write(seen.encoded)
         if journal is not None:
             journal.append(witness.entry(outcome, run))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from benchmarks.attack_redaction import COVERS
 from models.frame import Frame
 from models.redaction import Region, redact
 from training import attack
@@ -145,3 +146,13 @@ def test_of_a_photograph_only_the_face_is_laid_on_random_ground():
     assert not differs[:, :45].any()
     assert not differs[:, 147:].any()
     assert (attack.on_random_ground(bright, np.random.default_rng(1)) != one).any()
+
+
+@pytest.mark.parametrize("style", COVERS)
+def test_each_way_to_cover_changes_a_face_and_nothing_far_from_it(style):
+    picture = person(1)
+    made = COVERS[style](picture).astype(int)
+    assert made.shape == picture.shape
+    x1, y1, x2, y2 = attack.FACE
+    assert (np.abs(made - picture)[y1:y2, x1:x2].mean() > 10) == (style != "nothing")
+    assert np.abs(made - picture)[:16].max() < 16

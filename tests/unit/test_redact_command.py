@@ -169,6 +169,18 @@ def test_a_kill_while_writing_leaves_what_was_there_and_a_draft_nobody_takes_up(
     assert list(verify(read_links(journal)).missing.values()) == [1]
 
 
+def test_of_a_quarantined_picture_no_earlier_output_is_left(redact, tmp_path, finder):
+    """It may show what was to be covered this time."""
+    folder, out = folder_of(tmp_path / "in", "a.jpg"), folder_of(tmp_path / "out", "a.jpg", "b.jpg")
+
+    def fail(pixels):
+        raise ValueError
+
+    finder.act = fail
+    assert redact(folder, out).returncode == 1
+    assert [path.name for path in out.iterdir()] == ["b.jpg"]
+
+
 def test_a_device_is_written_to_and_stays_one(redact, tmp_path):
     folder_of(tmp_path, "a.jpg")
     os.mkfifo(pipe := tmp_path / "pipe")
