@@ -21,6 +21,10 @@ ACCURACY_M = 0.1
 TALLEST_M = 100.0
 """No plant is taller: what is, is a crane, a cloud or a bird, and not valid."""
 
+SUNK_M = 0.5
+"""Where half of all lies further below the ground, and further than the survey errs, the ground is
+another one."""
+
 BELOW_M = 1.0
 """What lies further below the ground is no measurement, and not valid."""
 
@@ -100,11 +104,12 @@ def samples(grid: Grid) -> list[Grid]:
     ]  # fmt: skip
 
 
-def plausible(heights: Sequence[Metres]) -> None:
+def plausible(heights: Sequence[Metres], accuracy_m: float) -> None:
     """Refuse heights above ground that cannot be such.
 
     Args:
         heights: samples, m.
+        accuracy_m: standard deviation of the heights.
 
     Raises:
         BadSurface: `mismatch`.
@@ -114,8 +119,8 @@ def plausible(heights: Sequence[Metres]) -> None:
         return
     below, tall = (values < -BELOW_M).mean(), (values > TALLEST_M).mean()
     lowest, middle = np.percentile(values, (5, 50))
-    if below > 0.2:
-        why = f"{below:.0%} of the surface lies below the ground, by {-middle:.1f} m in the middle"
+    if below > 0.2 or middle < -max(SUNK_M, 3 * accuracy_m):
+        why = f"{below:.0%} lies over 1 m below the ground, the middle at {middle:.1f} m"
     elif lowest > ALOFT_M:
         why = f"nothing comes nearer to the ground than {lowest:.1f} m"
     elif tall > 0.01:

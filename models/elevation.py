@@ -17,6 +17,9 @@ from models.datum import Bounds, Located, horizontal, metres_per_unit, names_uni
 from models.errors import BadSurface
 from models.ground import Ground
 
+LOWEST_M, HIGHEST_M = -500.0, 9000.0
+"""No land lies beyond: such heights stand for no data that nobody declared, such as -9999."""
+
 _FINER = 0.75  # of a cell: then some cells hold more than one of the raster's
 
 
@@ -70,7 +73,7 @@ def on_grid(
 
     Nothing is interpolated across the edge of a roof or a hedge, where the height between is one
     that nothing has; between the cells of bare ground, it is. Where several know a place, the first
-    is believed.
+    is believed; none does below `LOWEST_M` or above `HIGHEST_M`.
 
     Args:
         rasters: any of them may lie elsewhere.
@@ -82,7 +85,7 @@ def on_grid(
         float32 (H, W), NaN where none knows.
 
     Raises:
-        BadSurface: `unreadable`.
+        BadSurface: `unreadable`, or `units`.
     """
     out = np.full(size_hw, np.nan, np.float32)
     for raster in rasters:
@@ -118,7 +121,21 @@ def _warped(
     except (RasterioError, CPLE_BaseError, CRSError, OSError) as error:
         raise BadSurface("unreadable", f"{raster.name}: {error}") from error
     scale, offset = raster.dataset.scales[0], raster.dataset.offsets[0]
-    return np.asarray((band * scale + offset) * raster.unit_m, np.float32)
+    height = np.asarray((band * scale + offset) * raster.unit_m, np.float32)
+    known = height[np.isfinite(height)]
+    # A single value stands for no data; heights that differ are in a smaller unit.
+    if not raster.unit_named and known.size and HIGHEST_M < known.min() < known.max() - 1:
+        raise too_high(raster.name, float(known.min()))
+    return np.where((height > LOWEST_M) & (height < HIGHEST_M), height, np.float32(np.nan))
+
+
+def too_high(name: str, lowest_m: float) -> BadSurface:
+    """Why a file is refused that names no unit, and whose heights are none in metres."""
+    return BadSurface(
+        "units",
+        f"{name}: nothing is lower than {lowest_m:.0f} m, if heights are in metres: write their"
+        " unit into the file (tag `units`, or the CRS's vertical part)",
+    )
 
 
 def part_of(file: Located, ground: Ground, size_hw: tuple[int, int]) -> tuple[slice, slice] | None:

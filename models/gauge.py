@@ -25,6 +25,7 @@ from models.markers import (
     WIDTH_CM,
     Floats,
     Found,
+    Missing,
     Pixels,
     find_gauge,
     looking_down,
@@ -69,9 +70,10 @@ class Reading:
         cells: how many cells are readable, 0 to 12.
         outline: float32 (4, 2) px, the whole gauge in the picture, clockwise from its upper left
             corner; None where it is not found.
-        reason: why there is no height: `dark`; `no_gauge`; `too_few_cells`, fewer than three;
-            `out_of_view`, where the picture ends above the grass, or a cover lies where the grass
-            ends. Else None.
+        reason: why there is no height: `dark`; `no_gauge`; `two_gauges`, a marker in two places;
+            `upside_down`; `too_few_cells`, fewer than three; `obstructed`, where the print shows
+            below what hides it, as it never does below grass; `out_of_view`, where the picture ends
+            above the grass, or a cover lies where the grass ends. Else None.
     """
 
     height_cm: float | None
@@ -153,18 +155,17 @@ def look(
     if grey.mean() < _DARK_LEVEL:
         return _unknown("dark")
     boxes = [np.asarray(region.box) - np.tile(corner, 2) for region in covers]
-    found, markers = find_gauge(grey, boxes)
-    if found is None:
-        return _unknown("too_few_cells" if markers else "no_gauge", markers)
+    found = find_gauge(grey, boxes)
+    if isinstance(found, Missing):
+        return _unknown(found.reason, found.cells)
     whole = (found.outline() + corner).astype(np.float32)
     readable = int((found.alike >= READABLE).sum())
-    if readable < _MIN_CELLS:
-        return _unknown("too_few_cells", readable, whole)
+    if reason := _unreadable(found):
+        return _unknown(reason, readable, whole)
     free = _free(found)
     height, spread, misfit = _step(free)
-    low, high = max(0, int(height - spread)), max(1, math.ceil(height + spread))
-    if np.isnan(free[low:high]).any():
-        return _unknown("out_of_view", readable, whole)
+    if reason := _hidden(found, free, height, spread):
+        return _unknown(reason, readable, whole)
     shift = np.array([[1, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]])
     size_wh = pixels.shape[1], pixels.shape[0]
     down = looking_down(shift @ found.to_px, size_wh, height)
@@ -173,6 +174,21 @@ def look(
 
 def _unknown(reason: str, cells: int = 0, outline: Outline | None = None) -> Reading:
     return Reading(None, None, None, 0.0, cells, outline, reason)
+
+
+def _unreadable(found: Found) -> str | None:
+    outline = found.outline()
+    if outline[:2, 1].mean() > outline[2:, 1].mean():  # rows count downwards
+        return "upside_down"
+    return "too_few_cells" if (found.alike >= READABLE).sum() < _MIN_CELLS else None
+
+
+def _hidden(found: Found, free: Floats, height: float, spread: float) -> str | None:
+    """Why a step tells nothing of grass."""
+    low, high = max(0, int(height - spread)), max(1, math.ceil(height + spread))
+    if (found.alike[: low // CELL_CM] >= READABLE).any():
+        return "obstructed"
+    return "out_of_view" if np.isnan(free[low:high]).any() else None
 
 
 def _searched(pixels: Pixels, outline: Outline | None) -> tuple[Pixels, Floats]:

@@ -4,9 +4,11 @@ It is a column of square markers (ArUco; Garrido-Jurado et al., Pattern Recognit
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +32,8 @@ _FOCAL, _FOCAL_SPREAD, _SQUARE = 0.95, 0.25, 0.015
 Pixels = NDArray[np.uint8]
 Strip = NDArray[np.float32]
 Floats = NDArray[np.float64]
+Marker = tuple[int, Floats]
+"""The cell that it says it is, and its corners (4, 2) px, clockwise from its upper left one."""
 
 _TO_CM = np.array(
     [
@@ -99,16 +103,25 @@ class Found:
         return 1 / float(np.linalg.norm(ends[1] - ends[0]))
 
 
-def find_gauge(grey: Pixels, covers: Sequence[Floats] = ()) -> tuple[Found | None, int]:
-    """Look for the gauge in uint8 (H, W); also how many markers were read.
+class Missing(NamedTuple):
+    """No gauge: why, `no_gauge`, `two_gauges` or `too_few_cells`, and how many cells were read."""
 
-    Two of them must agree on where it is. What lies in `covers`, boxes xyxy px, is taken for
-    outside the picture.
+    reason: str
+    cells: int
+
+
+def find_gauge(grey: Pixels, covers: Sequence[Floats] = ()) -> Found | Missing:
+    """Look for the gauge in uint8 (H, W); two of its markers must agree on where it is.
+
+    What lies in `covers`, boxes xyxy px, is taken for outside the picture.
     """
-    markers = _markers(grey)
+    seen = _markers(grey)
+    markers = dict(seen)  # of one that was seen twice, the closer look
+    if _in_two_places(seen):
+        return Missing("two_gauges", len(markers))
     to_px, cells = _pose(markers) if len(markers) > 1 else (None, [])
     if to_px is None:
-        return None, len(markers)
+        return Missing("too_few_cells" if markers else "no_gauge", len(markers))
     low, high = min(cells) * CELL_CM, (max(cells) + 1) * CELL_CM
     ends = _through(to_px, np.array([[0.0, low], [0.0, high]]))
     px_per_cm = float(np.linalg.norm(ends[1] - ends[0])) / (high - low)
@@ -122,7 +135,7 @@ def find_gauge(grey: Pixels, covers: Sequence[Floats] = ()) -> tuple[Found | Non
         x1, y1, x2, y2 = np.maximum(box, 0).astype(int)
         covered[y1:y2, x1:x2] = 1
     strip[_squarely(covered, to_px) > 0] = -1
-    return Found(to_px, strip, printed, _cells_alike(strip, printed)), len(markers)
+    return Found(to_px, strip, printed, _cells_alike(strip, printed))
 
 
 def looking_down(to_px: Floats, size_wh: tuple[int, int], height_cm: float) -> float:
@@ -151,36 +164,44 @@ def looking_down(to_px: Floats, size_wh: tuple[int, int], height_cm: float) -> f
     return math.tan(math.asin(best[1]))
 
 
-def _markers(grey: Pixels) -> dict[int, Floats]:
-    """Cell → corners (4, 2) px of its marker: a look at all, then a closer one where they are."""
+def _markers(grey: Pixels) -> list[Marker]:
+    """All that look like markers: a look at all, then a closer one where they are."""
     found = _seen(grey, 1.0)
-    if len(found) < 2 and grey.size <= _LARGE_PX:
-        found |= _seen(grey, 2.0)
+    if len(dict(found)) < 2 and grey.size <= _LARGE_PX:
+        found += _seen(grey, 2.0)
     if not found:
         return found
-    corners = np.concatenate(list(found.values()))
-    side = _side_px(found)
+    quads = [quad for _, quad in found]
+    corners, side = np.concatenate(quads), _side_px(quads)
     reach = side / _MARKER_CM * np.array([HEIGHT_CM / 2, HEIGHT_CM])
     x1, y1 = np.maximum(corners.min(0) - reach, 0).astype(int)
     x2, y2 = np.ceil(corners.max(0) + reach).astype(int)
     scale = float(np.clip(_CLOSE_PX_PER_CM * _MARKER_CM / side, 1.0, _MAX_SCALE))
     closer = _seen(np.ascontiguousarray(grey[y1:y2, x1:x2]), scale)
-    return found | {cell: quad + np.array([x1, y1]) for cell, quad in closer.items()}
+    return found + [(cell, quad + np.array([x1, y1])) for cell, quad in closer]
 
 
-def _side_px(markers: dict[int, Floats]) -> float:
-    return float(np.median([np.linalg.norm(quad[0] - quad[3]) for quad in markers.values()]))
+def _in_two_places(markers: Sequence[Marker]) -> bool:
+    """Whether a cell was seen in two places, further apart than a marker is long."""
+    return any(
+        cell == other and np.linalg.norm((here - there).mean(0)) > _side_px([here, there])
+        for (cell, here), (other, there) in combinations(markers, 2)
+    )
 
 
-def _seen(grey: Pixels, scale: float) -> dict[int, Floats]:
+def _side_px(quads: Iterable[Floats]) -> float:
+    return float(np.median([np.linalg.norm(quad[0] - quad[3]) for quad in quads]))
+
+
+def _seen(grey: Pixels, scale: float) -> list[Marker]:
     size = round(grey.shape[1] * scale), round(grey.shape[0] * scale)
     large = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     quads, codes, _ = _detector().detectMarkers(large)
-    return {
-        code: (quad.reshape(4, 2).astype(np.float64) + 0.5) / scale - 0.5
+    return [
+        (code, (quad.reshape(4, 2).astype(np.float64) + 0.5) / scale - 0.5)
         for quad, code in zip(quads, [] if codes is None else codes.ravel().tolist(), strict=True)
         if code < CELLS
-    }
+    ]
 
 
 def _pose(markers: dict[int, Floats]) -> tuple[Floats | None, list[int]]:
@@ -193,7 +214,7 @@ def _pose(markers: dict[int, Floats]) -> tuple[Floats | None, list[int]]:
         for x, y in ((-half, high), (half, high), (half, low), (-half, low))
     ]
     seen = np.concatenate(list(markers.values()))
-    apart_px = max(1.5, 0.12 * _side_px(markers))
+    apart_px = max(1.5, 0.12 * _side_px(markers.values()))
     to_px, fits = cv2.findHomography(np.array(flat), seen, cv2.RANSAC, apart_px)
     if to_px is None:
         return None, []

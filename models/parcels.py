@@ -1,7 +1,7 @@
 """What a map of heights says of a parcel, with 90 % intervals."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -41,8 +41,10 @@ class Parcel(NamedTuple):
 
     Attributes:
         analysed: share of its area that the map knows.
-        cover: share of that which is vegetation of any height.
-        mean: height of the vegetation in metres; the median and the 95th percentile follow.
+        cover: share of its area that is vegetation of any height; the interval takes what is not
+            known for anything.
+        mean: height in metres of the vegetation that is known; the median and the 95th percentile
+            follow.
         median: as told.
         p95: as told.
     """
@@ -102,8 +104,17 @@ class _Cells(NamedTuple):
 
 def _cells(heights: HeightMap) -> _Cells:
     known = heights.valid
-    metres, reach = heights.metres[known], ALIKE * Z90 * heights.sigma[known]
-    return _Cells(heights.vegetation[known], metres, np.maximum(metres - reach, 0), metres + reach)
+    metres, most = heights.metres[known], heights.sigma[known]
+    most *= ALIKE * Z90  # in place, and what follows: of a large parcel there are many
+    least = metres - most
+    most += metres
+    return _Cells(heights.vegetation[known], metres, np.maximum(least, 0, out=least), most)
+
+
+def _share(sets: Iterable[NDArray[np.bool_]], analysed: float) -> Estimate:
+    """Share of an area of which a part was analysed: what was not is all or none of it."""
+    value, low, high = (float(chosen.mean()) for chosen in sets)
+    return Estimate(value, low * analysed, high * analysed + (1 - analysed))
 
 
 def parcel(heights: HeightMap) -> Parcel:
@@ -125,9 +136,10 @@ def parcel(heights: HeightMap) -> Parcel:
         )
         return Estimate(middle[0], min(low), max(high))
 
+    analysed = float(heights.valid.mean())
     return Parcel(
-        float(heights.valid.mean()),
-        Estimate(*(float(chosen.mean()) for chosen in sets)),
+        analysed,
+        _share(sets, analysed),
         over_all(np.mean),
         over_all(np.median),
         over_all(lambda part: np.quantile(part, 0.95)),
@@ -135,7 +147,9 @@ def parcel(heights: HeightMap) -> Parcel:
 
 
 def share_over(heights: HeightMap, limit_m: float, up_to_m: float = math.inf) -> Estimate:
-    """Share of the known area where vegetation is higher than a limit, and not than another.
+    """Share of the area where vegetation is higher than a limit, and not than another.
+
+    The value takes what was not analysed to be as what was, the interval for anything.
 
     Args:
         heights: of the parcel's cells and no others.
@@ -148,7 +162,7 @@ def share_over(heights: HeightMap, limit_m: float, up_to_m: float = math.inf) ->
     value = (likely >= _VEGETATION) & (metres > limit_m) & (metres <= up_to_m)
     low = (likely >= _SURE) & (least > limit_m) & (most <= up_to_m)
     high = (likely >= _DOUBT) & (most > limit_m) & (least <= up_to_m)
-    return Estimate(*(float(chosen.mean()) for chosen in (value, low, high)))
+    return _share((value, low, high), float(heights.valid.mean()))
 
 
 def reached(heights: HeightMap, cell_m2: float) -> Estimate:
@@ -175,7 +189,7 @@ def reached(heights: HeightMap, cell_m2: float) -> Estimate:
     )
 
 
-def vigour(colours: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Estimate | None:
+def vigour(plants: Iterable[NDArray[np.uint8]]) -> Estimate | None:
     """How green plants are: NDVI (Rouse et al., 1974) with a near infrared band, else GLI.
 
     GLI, the green leaf index (Louhaichi et al., 2001), is (2 G − R − B) / (2 G + R + B). The
@@ -183,16 +197,19 @@ def vigour(colours: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Estimate | No
     two flights rarely differ by, and what is between them is no news.
 
     Args:
-        colours: uint8 (H, W, 3 or 4) red, green, blue[, near infrared]; 0 where there is none.
-        mask: bool (H, W), the plants.
+        plants: uint8 (N, 3 or 4) red, green, blue[, near infrared] of their cells, part by part; 0
+            where there is none.
 
     Returns:
-        The mean over the plants; None where there are none.
+        The mean over the plants; None where there are none, or all are grey, as in a picture
+        without colours.
     """
-    shown = mask & (colours > 0).all(-1)
-    if not shown.any():
-        return None
-    red, green, blue, *infrared = colours[shown].T.astype(np.float64)
-    bright, dim = (infrared[0], red) if infrared else (2 * green, red + blue)
-    index = [((g * bright - dim) / (g * bright + dim)).mean() for g in (1, 1 / _GAIN, _GAIN)]
-    return Estimate(*(float(value) for value in index))
+    count, total, coloured = 0, np.zeros(3), False
+    for cells in plants:
+        shown = cells[(cells > 0).all(-1)]
+        red, green, blue, *infrared = shown.T.astype(np.float64)
+        coloured |= bool(infrared) or bool(((red != green) | (green != blue)).any())
+        bright, dim = (infrared[0], red) if infrared else (2 * green, red + blue)
+        total += [((g * bright - dim) / (g * bright + dim)).sum() for g in (1, 1 / _GAIN, _GAIN)]
+        count += len(shown)
+    return Estimate(*(total / count).tolist()) if count and coloured else None

@@ -19,10 +19,11 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Pixels
 
+from models.bands import bands_of, white_of
 from models.errors import BadImage
 from models.ground import Ground
 from models.heights import GRID_M, OVERLAP_CELLS
@@ -43,8 +44,6 @@ FINEST_M = 0.01
 MAX_WINDOWS = 100_000
 _MAX_BLOCK_BYTES = 256 * 2**20  # what a compressed block takes as a whole when part of it is read
 _EVEN_PX = 1e-3  # nearer to whole px than this is whole
-_SAMPLES, _SAMPLE_PX = 8, 256  # along each side, where the white of 16-bit values is looked for
-_BRIGHTEST = 99.5  # the percentile that is white
 _NO_DATA_LEVEL = 127
 ENV = {
     "GDAL_CACHEMAX": 64 * 2**20,  # bytes; GDAL's own choice is a twentieth of the machine
@@ -69,7 +68,7 @@ class Tile:
 
     Attributes:
         pixels: uint8 (H, W, 3) RGB, `_NO_DATA_LEVEL` where there is no data; read-only.
-        near_infrared: uint8 (H, W) of a raster with four bands, else None.
+        near_infrared: uint8 (H, W) of a raster that has it, else None.
         valid: bool (H, W), where there is data.
         ground: of these pixels.
         gsd_m: of these pixels, which are square; cells hold exactly GRID_M ÷ gsd_m of them in a
@@ -99,7 +98,7 @@ class Raster:
     """
 
     def __init__(self, name: str, source: Path | Ranges) -> None:
-        """Open a GeoTIFF; reads its directory alone, and samples of pixels of 16 bits.
+        """Open a GeoTIFF; reads its directory, and samples of a band that may be transparency.
 
         Args:
             name: for messages.
@@ -107,9 +106,9 @@ class Raster:
 
         Raises:
             BadImage: damaged, truncated; no_georeference; unsupported_samples (anything but one,
-                three or more bands of 8 or 16 bits without sign); block_too_large, where it cannot
-                be read by windows: rewrite it as a COG; too_many_pixels;
-                too_coarse, where a px is larger than `COARSEST_M`.
+                three or four bands of 8 or 16 bits without sign, or more whose colours and near
+                infrared are named); block_too_large, where it cannot be read by windows: rewrite
+                it as a COG; too_many_pixels; too_coarse, where a px is larger than `COARSEST_M`.
             StorageError: from `source`.
         """
         self.name = name
@@ -122,7 +121,9 @@ class Raster:
             self.close = weakref.finalize(self, self._data.close)
             self.size_hw: tuple[int, int] = (self._data.height, self._data.width)
             self.tags: dict[str, str] = self._data.tags() | self._data.tags(ns="EXIF")
-            self._bands, self.infrared = _bands(self._data)
+            _check_layout(self._data)
+            self._bands = bands_of(self._data)
+            self.infrared = self._bands.infrared
             self.ground = _ground(self._data)
         across_m, down_m = _px_m(self.ground, self.size_hw, self._data.crs)
         self.gsd_m = math.sqrt(across_m * down_m)
@@ -167,13 +168,14 @@ class Raster:
         how = Resampling.average if finest < across else Resampling.bilinear
         options: dict[str, Any] = {"window": Pixels(left, top, width, height)}
         with self._read():
+            bands = self._bands.read
             pixels = self._data.read(
-                self._bands, out_shape=(len(self._bands), *shape), resampling=how, **options
+                bands, out_shape=(len(bands), *shape), resampling=how, **options
             )
-            mask = self._data.dataset_mask(
-                out_shape=shape, resampling=Resampling.nearest, **options
-            )
-        valid = mask > 0
+            options |= {"out_shape": shape, "resampling": Resampling.nearest}
+            valid = self._data.dataset_mask(**options) > 0
+            if self._bands.alpha:
+                valid &= self._data.read(self._bands.alpha, **options) > 0
         levels = self._levels(pixels).transpose(1, 2, 0)  # (H, W, 1, 3 or 4)
         infrared = np.ascontiguousarray(levels[..., 3]) if self.infrared else None
         rgb = np.ascontiguousarray(np.broadcast_to(levels[..., :3], (*shape, 3)))
@@ -209,18 +211,9 @@ class Raster:
 
     @cached_property
     def _white(self) -> float:
-        """The value that becomes 255, one for all bands, so that colours stay."""
-        found = []
-        height, width = self.size_hw
-        side_hw = min(_SAMPLE_PX, height), min(_SAMPLE_PX, width)
+        """The value that becomes 255."""
         with self._read():
-            for row in np.linspace(0, height - side_hw[0], _SAMPLES).astype(int):
-                for column in np.linspace(0, width - side_hw[1], _SAMPLES).astype(int):
-                    part = Pixels(int(column), int(row), side_hw[1], side_hw[0])
-                    known = self._data.dataset_mask(window=part) > 0
-                    found.append(self._data.read(self._bands, window=part)[:, known].ravel())
-        values = np.concatenate(found)
-        return max(float(np.percentile(values, _BRIGHTEST)), 1.0) if len(values) else 65535.0
+            return white_of(self._data, self._bands)
 
     @contextmanager
     def _read(self) -> Iterator[None]:
@@ -238,28 +231,12 @@ class Raster:
             self._files.file.check()
 
 
-def _bands(data: Any) -> tuple[list[int], bool]:
-    """The numbers of the bands to read, RGB or grey first, and whether the last is near infrared.
-
-    A fourth band that is not transparency is taken for near infrared, as cameras of aerial surveys
-    deliver it.
-    """
+def _check_layout(data: Any) -> None:
     if data.dtypes[0] not in ("uint8", "uint16") or len(set(data.dtypes)) > 1:
         raise BadImage("unsupported_samples", f"{data.dtypes[0]}")
     height, width = data.block_shapes[0]
     if height * width * data.count * np.dtype(data.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
         raise BadImage("block_too_large", f"{width}×{height} px")
-    kinds = data.colorinterp
-    plain = [n for n, kind in enumerate(kinds, 1) if kind != ColorInterp.alpha]
-    colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-    if kinds[0] == ColorInterp.palette or len(plain) == 2 or len(data.dtypes) > 16:
-        raise BadImage("unsupported_samples", f"{data.count} bands")
-    if len(plain) == 1:
-        return plain, False
-    named = set(colours) <= set(kinds)
-    rgb = [kinds.index(colour) + 1 for colour in colours] if named else plain[:3]
-    others = [n for n in plain if n not in rgb]
-    return rgb + others[:1], bool(others)
 
 
 def _ground(data: Any) -> Ground:

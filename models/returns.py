@@ -17,6 +17,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from models.datum import Bounds, horizontal, metres_per_unit, names_unit
+from models.elevation import HIGHEST_M, LOWEST_M, too_high
 from models.errors import BadSurface
 from models.ground import Ground
 
@@ -104,11 +105,13 @@ def open_cloud(path: Path) -> Cloud:
     left, bottom, right, top = corners.tolist()
     unit_m = metres_per_unit(crs, "", path.name)
     bounds, named = (left, bottom, right, top), names_unit(crs, "")
+    if not named and (lowest_m := float(header.mins[2]) * unit_m) > HIGHEST_M:
+        raise too_high(path.name, lowest_m)
     return Cloud(path, crs, bounds, unit_m, named, classified, indexed)
 
 
 def gather(clouds: Sequence[Cloud], grids: Sequence[tuple[Ground, tuple[int, int]]]) -> list[Cells]:
-    """Count the returns of clouds into the cells of grids.
+    """Count the returns of clouds between `LOWEST_M` and `HIGHEST_M` into the cells of grids.
 
     Memory holds the grids and one piece of a cloud, however many points there are. Of a COPC only
     the pieces that meet a grid are read; other files are read through, once for all grids.
@@ -205,9 +208,11 @@ def _count(part: _Part, points: Any, unit_m: float) -> None:
     inverse = np.linalg.inv(np.array([[a, b], [d, e]], np.float64))
     column, row = np.floor(inverse @ np.stack([x - c, y - f]))
     keep = (kind < _DROPPED) & ~np.asarray(points.withheld, np.bool_)
+    z = np.asarray(points.z) * unit_m
+    keep &= (z > LOWEST_M) & (z < HIGHEST_M)
     keep &= (row >= rows[0]) & (row <= rows[-1]) & (column >= columns[0]) & (column <= columns[-1])
     at = row[keep].astype(np.intp), column[keep].astype(np.intp)
-    z = np.asarray(points.z)[keep] * unit_m
+    z = z[keep]
     np.add.at(cells.counts, (kind[keep], *at), 1)
     np.add.at(cells.total, (kind[keep], *at), z)
     np.maximum.at(cells.top, (kind[keep], *at), z.astype(np.float32))

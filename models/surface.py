@@ -75,7 +75,7 @@ class SurfaceModel:
             both = shared(self._terrain, "terrain", *both)
         seen = [self._above(*sample)[:2] for sample in samples(both)]
         in_metres([top for _, top in seen], self._surface)
-        plausible([height for height, _ in seen])
+        plausible([height for height, _ in seen], accuracy_m)
 
     def heights(
         self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
@@ -89,7 +89,7 @@ class SurfaceModel:
                 None.
 
         Raises:
-            BadSurface: `unreadable`.
+            BadSurface: `unreadable`, or `units`.
         """
         height, _, unsure, margin = self._above(ground, size_hw)
         sigma = np.hypot(np.hypot(self._accuracy_m, self._accuracy_m), unsure)
@@ -134,7 +134,7 @@ class AboveGround:
         self._accuracy_m = accuracy_m
         known = shared(self._rasters, "raster of heights", ground, size_hw)
         seen = [on_grid(self._rasters, *sample) for sample in samples(known)]
-        plausible(seen)
+        plausible(seen, accuracy_m)
         in_metres(seen, self._rasters)
 
     def heights(
@@ -193,7 +193,7 @@ class PointCloud:
             surfaces.append(bare_ground if self._classified else lowest)
             heights.append(lowest - self._under(cells, *wide)[0])
         in_metres(surfaces, self._clouds)
-        plausible(heights)
+        plausible(heights, self._accuracy_m)
 
     def heights(
         self, ground: Ground, size_hw: tuple[int, int], prior: Metres | None = None
@@ -210,7 +210,7 @@ class PointCloud:
                 tells of; `PLANT_IF_UNSAID` if None.
 
         Raises:
-            BadSurface: `unreadable`.
+            BadSurface: `unreadable`, or `units`.
         """
         wide = self._wider(ground, size_hw)
         [cells] = gather(self._clouds, [wide])

@@ -55,11 +55,29 @@ _PITCH = partial(_seen, "stade-2", "occupancy.use", 0.93, confidence=0.93, kind=
 _GRASS = partial(
     _seen, "pelouse-3", "vegetation.grass", 14.2, unit="cm", low=12.9, high=15.4, kind="gauge"
 )
-_OVER = partial(_seen, "haie-7", "vegetation.over", 0.34, low=0.21, high=0.45, kind="parcel")
+_OVER = partial(
+    _seen,
+    "haie-7",
+    "vegetation.over",
+    0.42,
+    low=0.33,
+    high=0.5,
+    kind="parcel",
+    detail={"analysed": 0.98, "height_m": 2.0},
+)
 _NEAR = partial(
     _seen, "ligne-2", "vegetation.encroachment", 4.6, unit="m", low=3.1, high=6.2, kind="clearance"
 )
-_DRY = partial(_seen, "stade-1", "vegetation.dryness", 0.37, kind="parcel")
+_DRY = partial(
+    _seen,
+    "stade-1",
+    "vegetation.dryness",
+    0.47,
+    low=0.33,
+    high=0.58,
+    kind="parcel",
+    detail={"analysed": 0.98},
+)
 _FLIGHTS = {"camera": None, "time_source": "key"}
 _LOST = partial(
     _seen, "view:cam-01", "site.view.lost", 1.0, detail={"matches": 3.0}, model="registration@1"
@@ -97,7 +115,9 @@ def _example_changes() -> dict[str, Any]:
         types.ENCROACHMENT_STARTED: lambda k: _START(k, _NEAR(**_FLIGHTS)),
         types.ENCROACHMENT_ENDED: lambda k: _END(k, _NEAR(**_FLIGHTS).model_copy(update=low)),
         types.DRYNESS_STARTED: lambda k: _START(k, _DRY(**_FLIGHTS)),
-        types.DRYNESS_ENDED: lambda k: _END(k, _DRY(**_FLIGHTS).model_copy(update={"value": 0.1})),
+        types.DRYNESS_ENDED: lambda k: _END(
+            k, _DRY(**_FLIGHTS).model_copy(update={"value": 0.1, "low": 0.0, "high": 0.22})
+        ),
         types.VIEW_LOST: lambda k: _START(k, _LOST()),
         types.VIEW_RESTORED: lambda k: _END(k, _LOST().model_copy(update={"value": 0.0})),
     }

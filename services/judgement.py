@@ -7,8 +7,8 @@ reason. Where several cameras show one asset, what one of them sees holds for a 
 the others do not see.
 
 An unknown observation moves nothing, and breaks no run of values past a limit: nobody saw what was
-then, as between any two stills. Only in a view that should be seen, dark for a whole day says as
-much as another view.
+then, as between any two stills. Nor does a share whose interval lies on both sides of a limit. Only
+in a view that should be seen, dark for a whole day says as much as another view.
 
 Pictures that come late or out of order are the affair of `services.record`, and those that do not
 come that of `services.silence`.
@@ -35,11 +35,14 @@ class Condition(NamedTuple):
         quantity: whose values.
         rises: type of the event when the level rises.
         falls: type of the event when it falls.
+        by_interval: whether the interval must be clear of the limit at which the condition begins,
+            for it to begin or to end: one that holds this says as little as no value.
     """
 
     quantity: str
     rises: str
     falls: str
+    by_interval: bool = False
 
 
 CONDITIONS: Mapping[str, Condition] = {
@@ -56,13 +59,17 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "vegetation.mowing": Condition("vegetation.grass", types.MOWING_DUE, types.MOWING_DONE),
     "vegetation.growing": Condition("vegetation.growth", types.MOWING_DUE, types.MOWING_DONE),
-    "vegetation.unmown": Condition("vegetation.unmown", types.MOWING_DUE, types.MOWING_DONE),
-    "vegetation.pruning": Condition("vegetation.over", types.PRUNING_DUE, types.PRUNING_DONE),
+    "vegetation.unmown": Condition(
+        "vegetation.unmown", types.MOWING_DUE, types.MOWING_DONE, by_interval=True
+    ),
+    "vegetation.pruning": Condition(
+        "vegetation.over", types.PRUNING_DUE, types.PRUNING_DONE, by_interval=True
+    ),
     "vegetation.encroachment": Condition(
         "vegetation.encroachment", types.ENCROACHMENT_STARTED, types.ENCROACHMENT_ENDED
     ),
     "vegetation.dryness": Condition(
-        "vegetation.dryness", types.DRYNESS_STARTED, types.DRYNESS_ENDED
+        "vegetation.dryness", types.DRYNESS_STARTED, types.DRYNESS_ENDED, by_interval=True
     ),
     LOST_VIEW: Condition(LOST_VIEW, types.VIEW_LOST, types.VIEW_RESTORED),
 }
@@ -113,6 +120,12 @@ class Limits(Wire):
         """Whether what a value asks for hangs on the current level."""
         return self.level(value, 0) != self.level(value, len(self.enter))
 
+    def within(self, low: float | None, high: float | None) -> bool:
+        """Whether an interval holds a limit at which a level begins; what is none holds nothing."""
+        if low is None or high is None:
+            return False
+        return any(low < edge <= high for edge in self.enter)
+
     def band(self, level: int) -> tuple[float, float | None]:
         """From and to what values a level reaches; the last has no end."""
         return (0.0, *self.enter)[level], (*self.enter, None)[level]
@@ -159,9 +172,13 @@ def judge(
         return state, None
     if last is not None and at - last > limits.stale:
         state = state.model_copy(update={"status": "unknown", "pending": {}})
-    # Of what is told as a range the upper end is judged, of what is low the lower.
-    end = observation.low if observation.reason == LOW else observation.high
+    # Of what is told as a range the upper end is judged, of what is low the lower, and by bands the
+    # lower, too: few people are the lowest.
+    lower = observation.reason == LOW or len(limits.enter) > 1
+    end = observation.low if lower else observation.high
     value = end if observation.value is None else observation.value
+    if condition.by_interval and limits.within(observation.low, observation.high):
+        value = None
     first = at
     if value is None:
         blind = state.doubted(observation)

@@ -17,7 +17,8 @@ from models.cells import BANDS, COLOURS
 from models.ground import Ground
 from models.heights import GRID_M
 from services.events import Observation
-from services.sites import Site
+from services.sites import Asset, Site
+from services.view import rings_from_above
 
 _MEDIA = {
     "heights": pystac.MediaType.COG,
@@ -84,11 +85,20 @@ def stac_item(
     return json.dumps(item.to_dict(include_self_link=False), indent=1).encode()
 
 
-def parcels(site: Site, observations: Iterable[Observation]) -> dict[str, Any]:
+def parcels(
+    site: Site, observations: Iterable[Observation], ground: Ground, size_hw: tuple[int, int]
+) -> dict[str, Any]:
     """The assets that were measured as a GeoJSON FeatureCollection, a property for each figure.
 
     `vegetation.height` becomes `vegetation.height`, `vegetation.height.low` and `.high` where there
-    is an interval, and `vegetation.height.reason` where it is unknown.
+    is an interval, and `vegetation.height.reason` where it is unknown. `beyond_map` says whether
+    the asset reaches further than the map, so that the figures are of a part of it.
+
+    Args:
+        site: whose assets they are.
+        observations: all of one map.
+        ground: where the map's cells lie.
+        size_hw: cells down and across.
     """
     told: dict[str, dict[str, Any]] = {}
     for observation in observations:
@@ -107,12 +117,23 @@ def parcels(site: Site, observations: Iterable[Observation]) -> dict[str, Any]:
             "type": "Feature",
             "id": asset.id,
             "geometry": asset.geometry.model_dump(mode="json"),
-            "properties": {"asset": asset.id, "kind": asset.kind, **told[asset.id]},
+            "properties": {
+                "asset": asset.id,
+                "kind": asset.kind,
+                "beyond_map": _reaches_beyond(asset, ground, size_hw),
+                **told[asset.id],
+            },
         }
         for asset in site.assets
         if asset.id in told
     ]
     return {"type": "FeatureCollection", "features": features}
+
+
+def _reaches_beyond(asset: Asset, ground: Ground, size_hw: tuple[int, int]) -> bool:
+    outline = rings_from_above(asset, ground, GRID_M)[0]
+    # A border is no more exact than a cell, of which a map leaves out a part at its own.
+    return bool((outline < -1).any() or (outline > np.array(size_hw[::-1]) + 1).any())
 
 
 def geojson(collection: Mapping[str, Any]) -> bytes:

@@ -10,9 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import rasterio
+from rasterio.enums import Resampling
 
-from models.cells import Cells, decode
+from models.cells import NOT_ANALYSED, Cells, decode
 from models.detectors.vegetation import VegetationDetector
 from models.errors import BadImage, Reasoned, StorageError
 from models.mosaic import Mosaic, blend
@@ -37,6 +39,8 @@ _SUFFIXES = {
     "item": ".stac.json",
 }
 """What belongs to a map: name → the end of its key in the redacted bucket."""
+
+_LOOKED_AT = 2000
 
 _TYPES = {
     "heights": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -119,6 +123,19 @@ def _quality(line: Line, survey: Survey) -> dict[str, Any]:
     return {"vigie:heights": "learned", "vigie:quality": told}
 
 
+def _lowest_m(heights: Any) -> float | None:
+    """What a hundredth of all heights do not exceed, m, from up to `_LOOKED_AT` of them a side.
+
+    It is near 0 wherever some ground is seen: where it is not, a wood has no gap, or the terrain's
+    zero is another one than the surface's. No height tells which.
+    """
+    scale = max(1.0, max(heights.shape) / _LOOKED_AT)
+    size_hw = tuple(max(1, round(side / scale)) for side in heights.shape)
+    told = heights.read(1, out_shape=size_hw, resampling=Resampling.nearest)
+    known = told[told != NOT_ANALYSED]
+    return round(float(np.percentile(known, 1)) / 100, 2) if known.size else None
+
+
 def _told(
     line: Line, catalog: Catalog, item: Item, raster: Raster, mosaic: Mosaic, stages: Stages
 ) -> Outcome:
@@ -147,9 +164,12 @@ def _told(
             told = surveying(line.purposes.values())
             observations = [o for purpose in told for o in purpose.survey(seen)]
         share = round(mosaic.analysed / max(mosaic.seen, 1), 4)
-        measured = parcels(line.site, observations)
+        measured = parcels(line.site, observations, raster.grid, raster.grid_hw)
+        # In letters that the quick-look's font has. Nobody said when it was flown.
+        flown = "" if time_source != "object" else " (stockage / stored)"
+        title = f"{survey.id}  {captured_at:%Y-%m-%d}{flown}"
         made = {
-            "quicklook": quicklook(heights, colours, f"{survey.id}  {captured_at:%Y-%m-%d}"),
+            "quicklook": quicklook(heights, colours, title),
             "parcels": geojson(measured),
             "table": geoparquet(measured),
             "item": stac_item(
@@ -159,11 +179,13 @@ def _told(
                 captured_at,
                 files,
                 {
+                    "vigie:time_source": time_source,
                     "vigie:models": list(line.models),
                     "vigie:redactor": origin.redactor,
                     "vigie:source_gsd_m": round(raster.gsd_m, 4),
                     "vigie:analysed": share,
                     "vigie:mean_sigma_m": round(mosaic.sigma_m, 3),
+                    "vigie:lowest_m": _lowest_m(heights),
                     **_quality(line, survey),
                     "vigie:sha256": sha256,
                 },

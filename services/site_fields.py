@@ -129,6 +129,27 @@ class Redaction(Part):
     lossless: bool = Field(default=False, strict=True, examples=[False])
 
 
+def _time_in(rest: str, pattern: str | None, local: ZoneInfo) -> datetime | None:
+    """The time, UTC, that a part of a key holds; see `Camera.captured_at`."""
+    if pattern is None:
+        return None
+    parts = re.split("(%.)", pattern)
+    digits = "".join(_TIME_PARTS.get(part) or re.escape(part) for part in parts)
+    found = re.search(rf"(?<!\d){digits}(?!\d)", rest, re.ASCII)
+    if found is None:
+        return None
+    try:
+        time = datetime.strptime(found.group(), pattern)
+    except ValueError:  # digits that are no date, such as month 13
+        return None
+    if not EARLIEST.year <= time.year <= _LAST_YEAR:  # a clock that was never set
+        return None
+    if pattern.endswith("Z"):
+        return time.replace(tzinfo=UTC)
+    first, second = (time.replace(tzinfo=local, fold=fold) for fold in (0, 1))
+    return first.astimezone(UTC) if first.utcoffset() == second.utcoffset() else None
+
+
 class Camera(Part):
     """A fixed camera.
 
@@ -185,24 +206,7 @@ class Camera(Part):
         None where there is none, and for a time in the `local` zone that the change to or from
         summer time skips or repeats: which hour it was cannot be known.
         """
-        if self.key_time is None:
-            return None
-        parts = re.split("(%.)", self.key_time)
-        pattern = "".join(_TIME_PARTS.get(part) or re.escape(part) for part in parts)
-        rest = key.removeprefix(self.key_prefix)
-        found = re.search(rf"(?<!\d){pattern}(?!\d)", rest, re.ASCII)
-        if found is None:
-            return None
-        try:
-            time = datetime.strptime(found.group(), self.key_time)
-        except ValueError:  # digits that are no date, such as month 13
-            return None
-        if not EARLIEST.year <= time.year <= _LAST_YEAR:  # a clock that was never set
-            return None
-        if self.key_time.endswith("Z"):
-            return time.replace(tzinfo=UTC)
-        first, second = (time.replace(tzinfo=local, fold=fold) for fold in (0, 1))
-        return first.astimezone(UTC) if first.utcoffset() == second.utcoffset() else None
+        return _time_in(key.removeprefix(self.key_prefix), self.key_time, local)
 
 
 class MeasuredHeights(Part):
@@ -245,18 +249,26 @@ class Survey(Part):
     Attributes:
         id: its name in results.
         key_prefix: every object key that begins so is a picture of this survey.
+        key_time: as of a `Camera`: where and how the rest of the key holds the capture time.
         gsd_m: metres of ground that a px shows, where the pictures are no GeoTIFF that says so.
         heights: what tells heights, instead of a network that guesses them from the pictures.
     """
 
     id: Id = Field(examples=["vol-2026-06"])
     key_prefix: KeyPrefix = Field(examples=["vols/2026-06/"])
+    key_time: Annotated[str, AfterValidator(_key_time)] | None = Field(
+        default=None, examples=["%Y-%m-%d-%H%M"]
+    )
     gsd_m: Annotated[float, Field(strict=True, gt=0, le=10)] | None = Field(
         default=None, examples=[0.02]
     )
     heights: MeasuredHeights | None = Field(
         default=None, examples=[{"surface": ["lidar/mns.tif"], "terrain": ["lidar/mnt.tif"]}]
     )
+
+    def captured_at(self, key: str, local: ZoneInfo) -> datetime | None:
+        """The capture time, UTC, that `key_time` finds in `key`; see `Camera.captured_at`."""
+        return _time_in(key.removeprefix(self.key_prefix), self.key_time, local)
 
 
 class Asset(Part):

@@ -140,9 +140,9 @@ class Site(Part):
         return None if self.camera_of(key) else _source(self.surveys, key)
 
     def captured_at(self, key: str) -> datetime | None:
-        """The capture time, UTC, that the key's camera reads from it (`Camera.captured_at`)."""
-        camera = self.camera_of(key)
-        return camera.captured_at(key, self.time_zone) if camera else None
+        """The capture time, UTC, that the key's camera or survey reads from it."""
+        source = self.camera_of(key) or self.survey_of(key)
+        return source.captured_at(key, self.time_zone) if source else None
 
     def assets_in(self, camera_id: str, purpose: str) -> tuple[Asset, ...]:
         """The assets of `purpose` that have an outline in the camera's pictures, in file order."""

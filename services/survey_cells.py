@@ -18,7 +18,7 @@ from services.survey_map import SurveyMap
 _STEP_CELLS = 512
 
 Part = tuple[Window, NDArray[np.bool_]]
-"""A window of the map and which of its cells (H, W) belong to an asset."""
+"""A window of the map and which of its cells (H, W) belong to an asset; parts share none."""
 
 
 def strips(window: Window, rings: Sequence[NDArray[np.float64]]) -> Iterator[Part]:
@@ -31,7 +31,22 @@ def strips(window: Window, rings: Sequence[NDArray[np.float64]]) -> Iterator[Par
 
 
 def pieces(of: SurveyMap, line: NDArray[np.float64], distance_m: float) -> Iterator[Part]:
-    """The cells near a line, piece by piece; what is near two of them comes twice."""
+    """The cells near a line, piece by piece, each once."""
+    found = list(_near(of, line, distance_m))
+    places = []
+    for window, mask in found:
+        rows, columns = np.nonzero(mask)
+        places.append(((rows + window.row) << 32) + columns + window.column)
+    ends = np.cumsum([len(part) for part in places])
+    first = np.zeros(ends[-1], np.bool_)
+    first[np.unique(np.concatenate(places), return_index=True)[1]] = True
+    for (window, mask), own in zip(found, np.split(first, ends[:-1]), strict=True):
+        mask[mask] = own
+        yield window, mask
+
+
+def _near(of: SurveyMap, line: NDArray[np.float64], distance_m: float) -> Iterator[Part]:
+    """As `pieces`, but what is near two of them comes twice."""
     for one, other in pairwise(line):
         count = max(1, math.ceil(float(np.hypot(*(other - one))) / _STEP_CELLS))
         for ends in pairwise(np.linspace(one, other, count + 1)):
@@ -42,15 +57,24 @@ def pieces(of: SurveyMap, line: NDArray[np.float64], distance_m: float) -> Itera
 
 
 def gathered(of: SurveyMap, parts: Iterable[Part]) -> HeightMap:
-    """The heights (1, N) of all cells of an asset, each once, row by row."""
-    places, layers = [], []
+    """The heights (1, N) of all cells of an asset, part by part."""
+    layers = []
     for window, mask in parts:
         told = of.heights(window)
-        rows, columns = np.nonzero(mask)
-        places.append(((rows + window.row) << 32) + columns + window.column)
         layers.append([p[mask] for p in (told.metres, told.sigma, told.vegetation, told.valid)])
-    _, once = np.unique(np.concatenate(places), return_index=True)
-    metres, sigma, vegetation, valid = (
-        np.concatenate(p)[None, once] for p in zip(*layers, strict=True)
-    )
+    metres, sigma, vegetation, valid = (np.concatenate(p)[None] for p in zip(*layers, strict=True))
     return HeightMap(metres, sigma, vegetation, valid, told.ground)
+
+
+def colours(
+    of: SurveyMap, parts: Iterable[Part], chosen: NDArray[np.bool_]
+) -> Iterator[NDArray[np.uint8]]:
+    """The colours (n, 3 or 4) of those of an asset's cells that `chosen` (N,) marks, part by part.
+
+    They are never in memory all together.
+    """
+    start = 0
+    for window, mask in parts:
+        end = start + int(np.count_nonzero(mask))
+        yield of.colours(window)[mask][chosen[start:end]]
+        start = end

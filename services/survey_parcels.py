@@ -12,7 +12,7 @@ from models.parcels import Estimate, parcel, reached, share_over, vigour
 from services.events import Observation
 from services.sites import Asset
 from services.status import LOW
-from services.survey_cells import gathered, pieces, strips
+from services.survey_cells import colours, gathered, pieces, strips
 from services.survey_map import SurveyMap
 
 _ANALYSED = 0.5  # share of a parcel that must be known
@@ -36,34 +36,32 @@ def parcels(
         height_m: height over which vegetation is to be pruned.
         mow_m: height over which it is to be mown, below that; None where it is not told.
     """
-    parts = list(strips(of.window(rings), rings))
-    heights = gathered(of, parts)
+    window = of.window(rings)
+    heights = gathered(of, strips(window, rings))
     found = parcel(heights)
-    polygon = np.asarray(rings[0], np.float32)
+    polygon, seen = np.asarray(rings[0], np.float32), {"analysed": found.analysed}
     if found.analysed < _ANALYSED:
         shares = ("vegetation.cover", "vegetation.over", *(["vegetation.unmown"] if mow_m else []))
         return [
             of.observe(
-                asset.id, name, polygon, "vegetation", unit=unit, reason="not_analysed",
-                detail={"analysed": found.analysed},
+                asset.id, name, polygon, "vegetation", unit=unit, reason="not_analysed", detail=seen
             )
             for name, unit in (("vegetation.height", "m"), *((share, "1") for share in shares))
         ]  # fmt: skip
     told = partial(_told, of, asset, polygon)
-    spread = _named("median", found.median) | _named("p95", found.p95)
+    spread = seen | _named("median", found.median) | _named("p95", found.p95)
     observations = [
         _height(of, asset, "vegetation.height", polygon, found.mean, spread),
-        told("vegetation.cover", found.cover, {"analysed": found.analysed}),
-        told("vegetation.over", share_over(heights, height_m), {"height_m": height_m}),
+        told("vegetation.cover", found.cover, seen),
+        told("vegetation.over", share_over(heights, height_m), seen | {"height_m": height_m}),
     ]
     if mow_m:
         share = share_over(heights, mow_m, height_m)
-        observations.append(told("vegetation.unmown", share, {"mow_m": mow_m}))
-    known = heights.valid & (heights.vegetation >= 0.5)
-    colours = [of.colours(window)[mask] for window, mask in parts]
-    index = vigour(np.concatenate(colours)[None], known)
+        observations.append(told("vegetation.unmown", share, seen | {"mow_m": mow_m}))
+    plants = (heights.valid & (heights.vegetation >= 0.5))[0]
+    index = vigour(colours(of, strips(window, rings), plants))
     if index is not None:
-        observations += _water(of, asset, polygon, index)
+        observations += _water(of, asset, polygon, index, seen)
     return observations
 
 
@@ -155,22 +153,34 @@ def _named(name: str, figure: Estimate) -> dict[str, float]:
 
 
 def _water(
-    of: SurveyMap, asset: Asset, polygon: NDArray[np.float32], index: Estimate
+    of: SurveyMap,
+    asset: Asset,
+    polygon: NDArray[np.float32],
+    index: Estimate,
+    seen: dict[str, float],
 ) -> list[Observation]:
     """How green a parcel is, and how much less so than at its best of the season."""
-    at = of.origin.observed_at
-    name = {"near_infrared": float(of.infrared)}
-    vigorous = _told(of, asset, polygon, "vegetation.vigour", index, name)
+    at, by = of.origin.observed_at, {"near_infrared": float(of.infrared)}
+    vigorous = _told(of, asset, polygon, "vegetation.vigour", index, seen | by)
     before = [
-        one.value
+        Estimate(one.value, one.low, one.high)
         for one in of.past(asset.id, "vegetation.vigour")
-        if one.value is not None and at - _SEASON <= one.observed_at < at
+        if one.value is not None and one.low is not None and one.high is not None
+        # When a raster was stored tells no season.
+        if "object" not in (one.time_source, of.origin.time_source)
+        if at - _SEASON <= one.observed_at < at
         # The two indices cannot be compared.
-        if one.detail == vigorous.detail
+        if one.detail["near_infrared"] == by["near_infrared"]
     ]
-    best = max(before, default=0)
-    if best <= 0:
+    best = max(before, default=None)
+    if best is None or best.value <= 0:
         return [vigorous]
-    fall = min(max(1 - index.value / best, 0), 1)
-    dry = of.observe(asset.id, "vegetation.dryness", polygon, "vegetation", value=fall)
-    return [vigorous, dry]
+    fall = Estimate(
+        _fall(index.value, best.value), _fall(index.high, best.low), _fall(index.low, best.high)
+    )
+    return [vigorous, _told(of, asset, polygon, "vegetation.dryness", fall, seen)]
+
+
+def _fall(now: float, best: float) -> float:
+    """By how much of its best an index has fallen; none where the best may be none."""
+    return min(max(1 - now / best, 0.0), 1.0) if best > 0 else 0.0

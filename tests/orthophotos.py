@@ -50,7 +50,9 @@ def drawn(size_hw, seed=0):
     return pixels
 
 
-def encoded(bands, gsd_m=0.2, crs="EPSG:2154", transform=None, kinds=None, tags=None, **options):
+def encoded(
+    bands, gsd_m=0.2, crs="EPSG:2154", transform=None, kinds=None, names=(), tags=None, **options
+):
     """A GeoTIFF of (C, H, W) bands."""
     count, height, width = bands.shape
     transform = transform or Affine(gsd_m, 0, EAST, 0, -gsd_m, NORTH)
@@ -68,6 +70,8 @@ def encoded(bands, gsd_m=0.2, crs="EPSG:2154", transform=None, kinds=None, tags=
         ) as data:
             data.update_tags(**(tags or {}))  # first: after the pixels, the directory would follow
             data.write(bands)
+            for number, name in enumerate(names, 1):
+                data.set_band_description(number, name)
             if kinds:
                 data.colorinterp = [ColorInterp[kind] for kind in kinds]
         return bytes(file.read())

@@ -10,7 +10,8 @@ camera sees grass. Each asset says by its `kind` what is measured there:
   asset has a limit `mow_m`, the share that is higher than that and not than `height_m`, as trees
   are; `vegetation.vigour`, NDVI where the survey has a near infrared band, else the green leaf
   index; and `vegetation.dryness`, by how much that has fallen below the best of the same parcel's
-  last 120 days, a hint and no more.
+  last 120 days, with the interval that both indices leave, a hint and no more. Where only the time
+  of storing is known it is not told.
 - `clearance`, a line such as a road, a path or a power line, from maps: `vegetation.encroachment`,
   the height in metres that four square metres of vegetation within `distance_m` of it reach; a
   range where that is under half a metre.

@@ -30,7 +30,7 @@ from services.items import Item
 from services.site_fields import MeasuredHeights, Survey
 from serving.report import write_report
 from tests.mapping import PROJECTION, bands, mapped, submitted, work
-from tests.orthophotos import SECRET, SITE, Green, Parcels, drawn, encoded, line, opened
+from tests.orthophotos import SECRET, SITE, Green, Parcels, drawn, encoded, line, opened, ortho
 
 GREEN_REACH = 4
 
@@ -99,6 +99,8 @@ def test_what_comes_out_is_what_gis_people_expect(store, catalog, pixels, tmp_pa
     assert described["properties"]["vigie:analysed"] == 1.0
     assert described["properties"]["vigie:mean_sigma_m"] == 1.0
     assert described["properties"]["vigie:heights"] == "learned"
+    lowest_cm = np.percentile(bands(store, made, "heights")[0], 1)
+    assert described["properties"]["vigie:lowest_m"] == pytest.approx(lowest_cm / 100, abs=0.01)
     assert "green@0" in described["properties"]["vigie:models"]
     west, south, east, north = item.bbox
     assert -3.4 < west < east < -3.3
@@ -127,6 +129,23 @@ def test_what_comes_out_is_what_gis_people_expect(store, catalog, pixels, tmp_pa
     assert observed.evidence.sha256 == made.sha256
     types = [event.type for _, event in catalog.outbox.events()]
     assert "vigie.batch.completed.v1" in types
+
+
+@pytest.mark.parametrize(
+    ("tags", "source", "marked"),
+    [
+        ({"EXIF_DateTimeOriginal": "2026:06:12 10:00:00"}, "exif", False),
+        ({}, "object", True),
+    ],
+)
+def test_a_map_says_where_its_time_is_from(store, catalog, monkeypatch, tags, source, marked):
+    drawing = Mock(wraps=maps.quicklook)
+    monkeypatch.setattr(maps, "quicklook", drawing)
+    made = mapped(store, catalog, ortho((600, 600), tags=tags))["vol/ortho.tif"]
+    assert made.reason is None
+    described = json.loads(store.get("redacted", made.files["item"])[0])["properties"]
+    assert described["vigie:time_source"] == source
+    assert drawing.call_args.args[2].endswith(" (stockage / stored)") is marked
 
 
 def test_the_report_shows_the_map_and_no_raster_as_a_picture(store, catalog, pixels, tmp_path):

@@ -117,6 +117,27 @@ def test_mud_all_across_is_not_grass_where_the_print_shows_below_it():
     assert abs(step_of(hung(board)).height_cm - 30) < 1.5
 
 
+def test_print_below_what_hides_the_gauge_says_that_it_is_no_grass():
+    board = cut(10)
+    board[-50 * PX_PER_CM : -20 * PX_PER_CM] = 100
+    seen = read_gauge(hung(board))
+    assert (seen.height_cm, seen.reason) == (None, "obstructed")
+
+
+@pytest.mark.parametrize("turned", ["board", "picture"])
+def test_a_gauge_that_stands_on_its_head_is_refused(turned):
+    pixels = hung(np.ascontiguousarray(cut(0)[::-1, ::-1])) if turned == "board" else hung(cut(25))
+    seen = read_gauge(pixels if turned == "board" else np.ascontiguousarray(pixels[::-1, ::-1]))
+    assert (seen.height_cm, seen.reason) == (None, "upside_down")
+
+
+def test_of_two_gauges_none_is_read():
+    both = np.concatenate([hung(cut(25))[:, 250:800], hung(cut(50))[:, 250:800]], 1)
+    seen = read_gauge(both)
+    assert (seen.height_cm, seen.reason) == (None, "two_gauges")
+    assert read_gauge(both, np.float32([[200, 100], [350, 700]])).reason is None
+
+
 def test_two_markers_are_enough_to_lay_a_scratched_gauge_onto_its_print():
     board = cut(20)
     board[18 * PX_PER_CM :, 18:24] = 230  # no marker below the upper two can be read

@@ -10,7 +10,7 @@ from models.registration import KnownView
 from services.purposes import vegetation
 from services.sites import parse_site
 from services.view import View
-from tests.unit.test_vegetation_purpose import AT, SITE
+from tests.surveyed import AT, SITE
 from tests.views import street
 from training.scenes.gauge import Meadow, meadow
 

@@ -19,10 +19,6 @@ def heights(metres, sigma=1.0, vegetation=1.0, valid=True):
     return HeightMap(*full, known, GROUND)
 
 
-def everywhere(shape):
-    return np.ones(shape, bool)
-
-
 def test_a_polygon_holds_the_cells_whose_middles_it_holds_without_its_holes():
     ring = np.array([[1, 1], [7, 1], [7, 5], [1, 5]], float)
     hole = np.array([[3, 2], [5, 2], [5, 4], [3, 4]], float)
@@ -70,7 +66,9 @@ def test_what_was_not_analysed_is_neither_low_nor_bare():
     four = heights(np.full((10, 10), 4.0), valid=valid)
     found = parcel(four)
     assert found.analysed == pytest.approx(0.3)
-    assert (found.mean.value, found.cover.value, share_over(four, 2.0).value) == (4, 1, 1)
+    assert found.mean.value == 4
+    assert found.cover == share_over(four, 2.0) == (1, pytest.approx(0.3), 1)
+    assert share_over(four, 6.0) == (0, 0, pytest.approx(0.7))
     unknown = heights(np.full((4, 4), 4.0), valid=False)
     assert parcel(unknown).analysed == 0
     assert np.isnan(parcel(unknown).mean).all()
@@ -142,16 +140,29 @@ def test_what_was_not_analysed_may_be_as_high_as_what_was():
 
 
 def test_vigour_is_ndvi_where_there_is_near_infrared_else_the_green_leaf_index():
-    mask = everywhere((4, 4))
-    colours = np.full((4, 4, 4), (50, 100, 50, 150), np.uint8)
-    assert vigour(colours, mask).value == pytest.approx(0.5)
-    assert vigour(colours[..., :3], mask).value == pytest.approx(100 / 300)
+    colours = np.full((16, 4), (50, 100, 50, 150), np.uint8)
+    assert vigour([colours]).value == pytest.approx(0.5)
+    assert vigour([colours[:, :3]]).value == pytest.approx(100 / 300)
     dim = (colours * 0.5).astype(np.uint8)
-    assert vigour(dim, mask).value == pytest.approx(0.5, abs=0.01)
+    assert vigour([dim]).value == pytest.approx(0.5, abs=0.01)
 
 
 def test_vigour_leaves_out_what_has_no_colour_and_tells_nothing_of_nothing():
-    colours = np.full((4, 4, 3), (50, 100, 50), np.uint8)
-    colours[:2] = 0
-    assert vigour(colours, everywhere((4, 4))).value == pytest.approx(1 / 3)
-    assert vigour(colours, np.zeros((4, 4), bool)) is None
+    colours = np.full((16, 3), (50, 100, 50), np.uint8)
+    colours[:8] = 0
+    assert vigour([colours]).value == pytest.approx(1 / 3)
+    assert vigour([colours[:8]]) is None
+    assert vigour([]) is None
+
+
+def test_vigour_is_the_same_however_the_plants_are_parted():
+    colours = np.random.default_rng(0).integers(1, 255, (90, 3), np.uint8)
+    parted = vigour([colours[:7], colours[7:7], colours[7:]])
+    assert parted == pytest.approx(vigour([colours]))
+
+
+@pytest.mark.parametrize(("infrared", "told"), [((), None), ((120,), 1 / 7)])
+def test_a_grey_picture_has_no_vigour_but_by_near_infrared(infrared, told):
+    grey = np.full((16, 3 + len(infrared)), (90, 90, 90, *infrared), np.uint8)
+    found = vigour([grey])
+    assert (found and found.value) == (told and pytest.approx(told))

@@ -36,6 +36,14 @@ def test_a_plant_under_a_wire_is_as_high_as_the_plant(tmp_path):
     np.testing.assert_allclose(told.metres, 3, atol=0.02)
 
 
+@pytest.mark.parametrize("stray_m", [-9999, 9999])
+def test_a_return_from_where_no_land_is_as_high_is_none(stray_m, tmp_path):
+    path = layers(tmp_path / "a.laz", [(0, 2), (3, 5), (stray_m, 5)])
+    told = PointCloud([path], [], PICTURE, HW).heights(PICTURE, HW)
+    np.testing.assert_allclose(told.metres, 3, atol=0.02)
+    assert told.valid.all()
+
+
 def test_heights_in_feet_are_converted(tmp_path):
     path = layers(tmp_path / "a.las", [(0, 2), (10, 5)])
     file = laspy.read(path)

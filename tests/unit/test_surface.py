@@ -153,6 +153,7 @@ def plateau(height_m):
         ({"values": GROUND + 4, "x": X + 1000}, {}, "no_overlap"),
         ({"values": GROUND + 4}, {"x": X + 1000}, "no_overlap"),
         ({"values": plateau(-5)}, {}, "mismatch"),
+        ({"values": GROUND - 0.7}, {}, "mismatch"),
         ({"values": GROUND + 45}, {}, "mismatch"),
         ({"values": plateau(900)}, {}, "mismatch"),
     ],
@@ -197,6 +198,17 @@ def test_what_nobody_measured_is_not_valid_and_never_low(tmp_path):
     assert not told.valid[20, 30]  # far below the ground: no nodata value was declared
     assert not told.valid[30, 30]  # a bird
     assert told.valid[11:, :29].all()
+
+
+@pytest.mark.parametrize("undeclared", [-32768, -9990, 9999, 3.4e38])
+def test_what_no_land_is_as_high_as_is_no_data_though_nobody_says_so(undeclared, tmp_path):
+    top, under = plateau(4), GROUND.copy()
+    top[10:20], under[10:20] = undeclared, undeclared
+    with raster(tmp_path / "dsm.tif", top) as dsm, raster(tmp_path / "dtm.tif", under) as dtm:
+        told = SurfaceModel([dsm], [dtm], FLAT_GRID, FLAT_HW).heights(FLAT_GRID, FLAT_HW)
+    known = np.ones(FLAT_HW, bool)
+    known[10:20] = False
+    np.testing.assert_array_equal(told.valid, known)
 
 
 def test_the_first_raster_that_knows_a_place_is_believed(tmp_path):

@@ -71,6 +71,18 @@ def test_heights_in_centimetres_that_nobody_calls_so_are_refused(form, unit_m, t
     assert refused.value.reason == "units"
 
 
+@pytest.mark.parametrize("form", ["surface", "cloth"])
+def test_centimetres_that_in_metres_no_land_is_as_high_as_are_refused(form, tmp_path):
+    heights = lawn(np.random.default_rng(0), (80, 80)) + 120
+    place = Ground((0.5, 0.0, X, 0.0, -0.5, TOP), CRS_2154), heights.shape
+    with pytest.raises(BadSurface, match="write their unit") as refused:
+        if form == "cloth":
+            PointCloud([as_points(tmp_path / "a.laz", heights, False, 0.01)], [], *place)
+        else:
+            SurfaceModel([raster(tmp_path / "h.tif", heights * 100)], [], *place)
+    assert refused.value.reason == "units"
+
+
 def test_rough_heights_whose_unit_the_file_names_are_believed(tmp_path):
     heights = lawn(np.random.default_rng(0), (80, 80)) * 100 + 50
     place = Ground((0.5, 0.0, X, 0.0, -0.5, TOP), CRS_2154), heights.shape

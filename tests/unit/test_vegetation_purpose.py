@@ -1,125 +1,15 @@
 """What maps and cameras say of parcels, lines to keep clear, lawns and gauges."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from models.ground import Ground
-from models.heights import GRID_M, HeightMap
-from models.raster import Window
 from services.events import Observation
 from services.judgement import CONDITIONS, judge
-from services.observing import Observing, Origin
 from services.purposes import vegetation
-from services.sites import parse_site
 from services.status import State
-from services.view import rings_from_above
-
-SIZE = 120
-GROUND = Ground((GRID_M, 0, 652_000, 0, -GRID_M, 6_862_000), "EPSG:2154")
-AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
-
-
-def corner(column, row):
-    longitude, latitude = GROUND.lon_lat(np.array([[column, row]], float))[0]
-    return f"[{longitude:.8f}, {latitude:.8f}]"
-
-
-def ring(left, top, right, bottom):
-    points = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    return "[[" + ", ".join(corner(*point) for point in points) + "]]"
-
-
-SITE = f"""
-territory: villeneuve
-site: stade
-name: Stade
-time_zone: Europe/Paris
-purposes:
-  vegetation:
-    legal_basis: public_task
-    retention_days: {{images: 30, events: 1095}}
-    notice: https://www.example.org/
-surveys:
-  - {{id: ortho, key_prefix: ortho/}}
-assets:
-  - id: talus
-    purpose: vegetation
-    kind: parcel
-    geometry: {{type: Polygon, coordinates: {ring(10, 10, 50, 50)}}}
-    limits: {{height_m: 3, mow_m: 0.6}}
-  - id: allee
-    purpose: vegetation
-    kind: clearance
-    geometry: {{type: LineString, coordinates: [{corner(70, 12)}, {corner(70, 105)}]}}
-    limits: {{distance_m: 3}}
-  - id: ailleurs
-    purpose: vegetation
-    kind: parcel
-    geometry: {{type: Polygon, coordinates: {ring(5000, 10, 5050, 50)}}}
-"""
-
-
-class Map(Observing):
-    """A map in memory."""
-
-    def __init__(self, metres, colours=None, valid=True, vegetation=1.0, past=(), at=AT):
-        site = parse_site(SITE, "s.yaml")
-        models = {"vegetation": "vegetation@1"}
-        self._origin = Origin(
-            site, None, "w" * 32, at, "key", "ortho/a.heights.tif", "0" * 64, "none@0", models
-        )
-        known = np.broadcast_to(np.asarray(valid), (SIZE, SIZE)).copy()
-        parts = (metres, 1.0, vegetation)
-        full = [np.where(known, part, 0).astype(np.float32) for part in parts]
-        self._map = HeightMap(*full, known, GROUND)
-        self._colours = np.full((SIZE, SIZE, 3), (80, 120, 60), np.uint8)
-        if colours is not None:
-            self._colours = np.full((SIZE, SIZE, len(colours)), colours, np.uint8)
-        self.infrared = self._colours.shape[2] == 4
-        self._past = past
-
-    @property
-    def origin(self):
-        return self._origin
-
-    def assets(self, purpose):
-        shown = []
-        for asset in self.origin.site.assets:
-            rings = rings_from_above(asset, GROUND, GRID_M)
-            if rings[0].min() < SIZE and rings[0].max() < 10 * SIZE:
-                shown.append((asset, rings))
-        return shown
-
-    def window(self, rings, margin_m=0.0):
-        points, margin = np.concatenate(rings), margin_m / GRID_M
-        low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin)
-        return Window(*low.astype(int).tolist(), *(high - low).astype(int).tolist())
-
-    def _cut(self, array, window):
-        rows = slice(window.row, window.row + window.height)
-        return array[rows, window.column : window.column + window.width]
-
-    def heights(self, window):
-        told = self._map
-        parts = (told.metres, told.sigma, told.vegetation, told.valid)
-        return HeightMap(*(self._cut(part, window) for part in parts), GROUND)
-
-    def colours(self, window):
-        return self._cut(self._colours, window)
-
-    def past(self, asset, quantity):
-        return [o for o in self._past if (o.asset, o.quantity) == (asset, quantity)]
-
-
-def told(of, asset="talus"):
-    seen = vegetation.survey(of)
-    return {o.quantity: o for o in seen if o.asset.endswith(asset)}
-
-
-def ground():
-    return np.zeros((SIZE, SIZE))
+from tests.surveyed import AT, SIZE, Map, ground, told
 
 
 def test_a_parcel_tells_height_cover_and_what_is_higher_than_its_limit():
@@ -178,7 +68,7 @@ def test_a_meadow_is_to_be_mown_trees_and_lawn_are_not():
     metres = ground() + 0.2
     metres[10:34, 10:50] = 1.6
     metres[34:40, 10:50] = 12.0
-    share = told(Map(metres))["vegetation.unmown"]
+    share = told(Map(metres, sigma=0.1))["vegetation.unmown"]
     assert share.value == pytest.approx(0.6, abs=0.03)
     assert share.detail["mow_m"] == pytest.approx(0.6)
     conditions = vegetation.judgement({"mow_m": 0.6})
@@ -186,7 +76,7 @@ def test_a_meadow_is_to_be_mown_trees_and_lawn_are_not():
         State(), share, CONDITIONS["vegetation.unmown"], conditions["vegetation.unmown"]
     )
     assert change.kind == "vigie.vegetation.mowing.due.v1"
-    mown = told(Map(ground() + 0.2, at=AT + timedelta(days=9)))["vegetation.unmown"]
+    mown = told(Map(ground() + 0.2, sigma=0.1, at=AT + timedelta(days=9)))["vegetation.unmown"]
     _, change = judge(state, mown, CONDITIONS["vegetation.unmown"], conditions["vegetation.unmown"])
     assert change.kind == "vigie.vegetation.mowing.done.v1"
 
@@ -236,27 +126,6 @@ def test_vigour_is_told_with_the_index_it_is_by():
     infrared = told(Map(ground(), (50, 80, 50, 150)))["vegetation.vigour"]
     assert infrared.value == pytest.approx(0.5)
     assert infrared.detail["near_infrared"] == 1
-
-
-def vigour(value, days, infrared=0.0):
-    one = told(Map(ground(), at=AT - timedelta(days=days)))["vegetation.vigour"]
-    return one.model_copy(update={"value": value, "detail": {"near_infrared": infrared}})
-
-
-def test_dryness_is_the_fall_below_the_best_of_the_season_by_the_same_index():
-    now = told(Map(ground()))["vegetation.vigour"].value
-    assert "vegetation.dryness" not in told(Map(ground()))
-    past = [
-        vigour(2 * now, 30),
-        vigour(now, 5),
-        vigour(9 * now, 200),  # last year's
-        vigour(9 * now, 3, infrared=1.0),
-        vigour(9 * now, -5),  # younger, but came before
-    ]
-    dry = told(Map(ground(), past=past))["vegetation.dryness"]
-    assert dry.value == pytest.approx(0.5, abs=1e-3)
-    greener = told(Map(ground(), past=[vigour(now / 2, 9)]))["vegetation.dryness"]
-    assert greener.value == 0
 
 
 def observation(quantity, value, day):
