@@ -31,9 +31,9 @@ def cover(pixels: NDArray[Sample], plan: Plan, noise_key: bytes) -> NDArray[Samp
     what it is: a cover. The noise hangs on the key and on what is outside, so the same work gives
     the same bytes. Where nothing is uncovered, it starts from grey.
 
-    A JPEG that halves its colours codes those of 16×16 px together, so what is left of such a
-    square beside a cover has colours that were coded with what is under it. It keeps its
-    brightness, and takes the colours that the filling gives its blocks.
+    Decoders of a JPEG that halves its colours smooth them over the next pixel, so the pixels around
+    a cover know a little of what is under it. They keep their brightness, and take the colours that
+    the filling gives their blocks.
 
     `blur` is weaker: a Gaussian of what is covered, and blurred faces can be recognised again by
     machines (arXiv 2506.12344). Boxes that overlap are blurred in turn.
@@ -57,23 +57,15 @@ def cover(pixels: NDArray[Sample], plan: Plan, noise_key: bytes) -> NDArray[Samp
     picture = pixels.copy()
     _paint(picture, plan.covered, grey)
     # From here on nothing reads `pixels`: what was under the covers is gone.
-    beside = _coded_with(plan.covered)
-    field = _filled(_block_means(picture).astype(np.float64), ~_near(beside), _FILL * level)
+    apart = ~_near(plan.covered)
+    field = _filled(_block_means(picture).astype(np.float64), apart, _FILL * level)
     if pixels.shape[2] == len(_LUMA):
-        smoothed = _near(_in_px(beside, picture)) & ~_in_px(plan.covered, picture)
-        _recolour(picture, smoothed, field)
+        under = _in_px(plan.covered, picture)
+        _recolour(picture, _near(under) & ~under, field)
     if plan.style == "mosaic":
         colours = _mosaic(field, plan.covered, plan.patches, noise_key, level)
         _paint(picture, plan.covered & ~plan.solid, _samples(colours, picture))
     return picture
-
-
-def _coded_with(covered: Blocks) -> Blocks:
-    """The blocks whose colours a JPEG may code together with those of covered ones."""
-    rows, columns = covered.shape
-    pairs = np.pad(covered, ((0, rows % 2), (0, columns % 2)))
-    squares: Blocks = pairs.reshape(len(pairs) // 2, 2, pairs.shape[1] // 2, 2).max(axis=(1, 3))
-    return squares.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns]
 
 
 def _mosaic(
@@ -157,7 +149,7 @@ def _blur(pixels: NDArray[Sample], one: Patch) -> None:
 
 
 def _near(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """These and what touches them: decoders smooth colours over the next pixel."""
+    """These and what touches them."""
     return np.asarray(cv2.dilate(where.astype(np.uint8), np.ones((3, 3), np.uint8)), np.bool_)
 
 

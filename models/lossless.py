@@ -24,7 +24,7 @@ from models.jpeg import APP14, EOI, SOS, jpeg_segments
 from models.plan import GRID_PX, Blocks
 
 _SOF, _DHT, _DQT, _DRI = (0xC0, 0xC1, 0xC2), 0xC4, 0xDB, 0xDD
-_SIDE = GRID_PX  # samples, of a DCT block: covers end where these do
+_SIDE = 8  # samples, of a DCT block
 _MAX_AC, _MIN_DC = 1023, -1024  # what baseline Huffman codes hold, T.81 tables F.1 and F.2
 _GREY, _YCBCR = 1, 3  # J_COLOR_SPACE of libjpeg
 _K = np.arange(_SIDE)
@@ -76,17 +76,13 @@ def require() -> None:
 def splice(
     original: bytes, before: NDArray[np.uint8], after: NDArray[np.uint8], covered: Blocks
 ) -> bytes | None:
-    """The original JPEG with what covers touch taken from the covered picture.
-
-    Brightness, and colours that are not reduced, are taken block by block. Reduced colours are
-    coded by MCU: one that is covered in part takes those of its cover, so that none are left that
-    were coded with what is covered.
+    """The original JPEG with every MCU that a cover touches taken from the covered picture.
 
     Args:
         original: JPEG file, baseline or progressive, grey or YCbCr, 8 bits. Never written to disk.
         before: uint8 (H, W, 3) RGB, what the original decodes to.
         after: uint8 (H, W, 3) RGB, the same with its covers.
-        covered: bool (rows, columns), the blocks of 8 px that covers touch.
+        covered: bool (rows, columns), the blocks of 16 px that covers touch.
 
     Returns:
         A baseline JPEG without any metadata; None where it cannot be done: no JPEG, other colours
@@ -107,17 +103,12 @@ def splice(
         return None
     if tables.min() < 1 or tables.max() > 255:
         return None
-    by_mcu = _by_mcu(covered, layout)
-    planes = _planes(after, by_mcu, layout)
+    mcus = _touched_mcus(covered, layout)
+    planes = _planes(after, layout)
     for i, (plane, table) in enumerate(zip(planes, tables, strict=True)):
         rows, columns = layout.blocks_hw(i)
         vertical, horizontal = layout.factors_vh[i]
-        if (vertical, horizontal) == layout.most_vh:
-            touched = by_mcu.reshape(len(by_mcu) * vertical, -1)
-        else:
-            mcus = by_mcu.any(axis=(1, 3))
-            touched = mcus.repeat(vertical, axis=0).repeat(horizontal, axis=1)
-        touched = touched[:rows, :columns]
+        touched = mcus.repeat(vertical, axis=0).repeat(horizontal, axis=1)[:rows, :columns]
         blocks = plane.reshape(-1, _SIDE, plane.shape[1] // _SIDE, _SIDE).swapaxes(1, 2)
         chosen = blocks[:rows, :columns][touched].astype(np.float64) - 128  # (N, 8, 8)
         quantised = np.rint(_DCT @ chosen @ _DCT.T / table)
@@ -173,39 +164,32 @@ def _fits(coefficients: NDArray[np.int16]) -> bool:
     return int(flat[:, 0].min()) >= _MIN_DC and low >= -_MAX_AC and high <= _MAX_AC
 
 
-def _by_mcu(covered: Blocks, layout: _Layout) -> Blocks:
-    """Bool (rows, vertical, columns, horizontal): the covered blocks of 8 px in each MCU."""
+def _touched_mcus(covered: Blocks, layout: _Layout) -> Blocks:
+    """Bool (rows, columns) of the MCUs that share a pixel with a covered block."""
+    fine = covered.repeat(GRID_PX // _SIDE, axis=0).repeat(GRID_PX // _SIDE, axis=1)
     (rows, columns), (vertical, horizontal) = layout.mcus_hw, layout.most_vh
-    below, beside = rows * vertical - covered.shape[0], columns * horizontal - covered.shape[1]
-    whole: Blocks = np.pad(covered, ((0, below), (0, beside)))
-    return whole.reshape(rows, vertical, columns, horizontal)
+    whole = np.zeros((rows * vertical, columns * horizontal), np.bool_)
+    height, width = (min(a, b) for a, b in zip(fine.shape, whole.shape, strict=True))
+    whole[:height, :width] = fine[:height, :width]
+    touched: Blocks = whole.reshape(rows, vertical, columns, horizontal).max(axis=(1, 3)) > 0
+    return touched
 
 
-def _planes(pixels: NDArray[np.uint8], covered: Blocks, layout: _Layout) -> list[NDArray[np.uint8]]:
-    """Samples of each component, the last ones repeated to fill up the last MCUs.
-
-    Where a reduced component shares an MCU that is `covered` (as of `_by_mcu`) in part with what is
-    not, it is all as the mean of what is.
-    """
-    rows, most_v, columns, most_h = covered.shape
+def _planes(pixels: NDArray[np.uint8], layout: _Layout) -> list[NDArray[np.uint8]]:
+    """Samples of each component, the last ones repeated to fill up the last MCUs."""
+    (rows, columns), (most_v, most_h) = layout.mcus_hw, layout.most_vh
     below = rows * most_v * _SIDE - layout.size_hw[0]
     beside = columns * most_h * _SIDE - layout.size_hw[1]
     full = cv2.copyMakeBorder(pixels, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     luma, red, blue = cv2.split(cv2.cvtColor(full, cv2.COLOR_RGB2YCrCb))
-    counts = covered.sum(axis=(1, 3))
-    partly = (counts > 0) & (counts < most_v * most_h)
-    planes = []
-    for plane, factors in zip((luma, blue, red), layout.factors_vh, strict=False):
-        if factors == layout.most_vh:
-            planes.append(plane)
-            continue
-        means = plane.reshape(rows, most_v, _SIDE, columns, most_h, _SIDE).mean(axis=(2, 5))
-        inside = (means * covered).sum(axis=(1, 3)) / np.maximum(counts, 1)
-        high, wide = (side * _SIDE for side in factors)
-        small = cv2.resize(plane, (columns * wide, rows * high), interpolation=cv2.INTER_AREA)
-        whole, flat = (part.repeat(high, axis=0).repeat(wide, axis=1) for part in (partly, inside))
-        planes.append(np.where(whole, flat.round().astype(np.uint8), small))
-    return planes
+    return [
+        cv2.resize(
+            plane,
+            (columns * horizontal * _SIDE, rows * vertical * _SIDE),
+            interpolation=cv2.INTER_AREA,
+        )
+        for plane, (vertical, horizontal) in zip((luma, blue, red), layout.factors_vh, strict=False)
+    ]
 
 
 @cache

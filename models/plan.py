@@ -1,8 +1,8 @@
 """What gets covered in a picture: regions, their margins, and the grid that covers end on.
 
-The grid has the blocks of 8 px that a JPEG codes together: one that straddled the edge of a cover
-would still hold, around it, frequencies of what is under it. The last row and column of blocks may
-be smaller.
+The grid has blocks of 16 px. A JPEG codes 16×16 px together when it halves its colours: a block
+that straddled the edge of a cover would still hold, around it, frequencies of what is under it.
+The last row and column of blocks may be smaller.
 """
 
 import math
@@ -21,15 +21,14 @@ Box = tuple[int, int, int, int]
 Polygon = Sequence[tuple[float, float]]
 Blocks = NDArray[np.bool_]  # (rows, columns) of the grid
 
-GRID_PX = 8
+GRID_PX = 16
 PRIVATE_ZONE = "private_zone"
 _MARGIN = 0.3  # of the box's sides, on each side: detectors cut chins, ears and hair
 _MIN_MARGIN_PX = 4
 _ZONE_MARGIN_PX = 8  # cameras sway
 _CELLS = 4  # mosaic cells across the short side of what was found
-_MIN_CELL_PX = 16
 _FAR_PX = 1e6  # beyond it OpenCV's fixed-point coordinates overflow
-GEOMETRY = (GRID_PX, _MARGIN, _MIN_MARGIN_PX, _ZONE_MARGIN_PX, _CELLS, _MIN_CELL_PX)
+GEOMETRY = (GRID_PX, _MARGIN, _MIN_MARGIN_PX, _ZONE_MARGIN_PX, _CELLS)
 """Whatever decides which pixels are covered: part of a redactor's digest."""
 
 
@@ -182,7 +181,7 @@ def _patch(region: Region, size_hw: tuple[int, int]) -> Patch:
     left, right = _grown(x1, x2, size_hw[1])
     if left >= right or top >= bottom:
         raise RedactionFailed("bad_region", f"{region.label} {region.box} outside the picture")
-    cell_px = max(_MIN_CELL_PX, min(x2 - x1, y2 - y1) / _CELLS)
+    cell_px = min(x2 - x1, y2 - y1) / _CELLS
     return Patch((left, top, right, bottom), math.ceil(cell_px / GRID_PX))
 
 

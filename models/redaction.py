@@ -111,7 +111,7 @@ def redact(
 ) -> RedactedFrame:
     """Cover every region and every private zone, and encode what is left.
 
-    Each box grows by 0.3 of its sides (4 px at least), then to the 8 px grid of the JPEG, and is
+    Each box grows by 0.3 of its sides (4 px at least), then to the 16 px grid of the JPEG, and is
     clipped to the picture. `mosaic` puts coarse cells in the colours of the covers' surroundings
     there, with noise; `solid` one grey: neither depends on what is covered (`models.cover.cover`).
     `blur` is weaker: machines recognise blurred faces (arXiv 2506.12344). Zones are always solid.
@@ -121,7 +121,7 @@ def redact(
         found: what to cover.
         redactor: name@digest of what found them.
         style: how regions are covered.
-        zones: polygons in px of the oriented picture, grown by 8 px and to the 8 px grid.
+        zones: polygons in px of the oriented picture, grown by 8 px and to the 16 px grid.
         noise_key: secret that the noise hangs on: the same picture, regions and key give the same
             bytes. One of this process when None.
         original: the file that `frame` was decoded from. Where it is a JPEG whose blocks can be

@@ -166,7 +166,7 @@ def test_running_out_of_memory_while_covering_publishes_nothing(
 
 
 def test_the_proof_looks_at_all_that_would_be_published_new_covers_first() -> None:
-    locator = Locates([FACE], [Region((36, 20, 60, 40), "face", 0.3)], [])
+    locator = Locates([FACE], [Region((40, 20, 60, 40), "face", 0.3)], [])
     made = Redactor([locator])(frame_of(noise()))
     _, (_, first), (soon, near), (published, last) = locator.asked
     assert first is None
@@ -192,12 +192,12 @@ def test_where_nothing_is_covered_the_published_picture_is_the_one_looked_at() -
 
 def test_what_is_still_visible_is_covered_wider_from_the_original() -> None:
     """The second find reaches beyond the first cover: both, and its margin, become one grey box."""
-    locator = Locates([FACE], [Region((36, 20, 60, 40), "face", 0.3)], [])
+    locator = Locates([FACE], [Region((40, 20, 60, 40), "face", 0.3)], [])
     frame = frame_of(noise())
     made = Redactor([locator])(frame)
     first, wider = made.regions
-    assert first.box == (0, 0, 40, 40)
-    assert wider == Region((0, 0, 72, 48), "face", 0.3)  # 36–60 grows by 7, then to the grid
+    assert first.box == (0, 0, 48, 48)
+    assert wider == Region((0, 0, 80, 48), "face", 0.3)  # 40–60 grows by 6, then to the grid
     assert grey(made.pixels, wider.box)
     assert np.array_equal(made.pixels[:, 81:], frame.pixels[:, 81:])
     assert np.array_equal(made.pixels[49:], frame.pixels[49:])
