@@ -2,7 +2,7 @@
 
 `python -m benchmarks.in_use [FOLDER]`, FOLDER of other weights than those that ship: quarters of
 the validation pictures of VIGIE_DATA in which all people are labelled, and of drawn streets, stand
-for pitches. What it prints is `_USED` of `services.purposes.occupancy`.
+for pitches. What it prints is `USED` of `services.occupancy_site`.
 """
 
 import sys

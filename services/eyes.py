@@ -1,6 +1,5 @@
 """What looks at a picture: the redactor first, then the detectors, which only see its result."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +15,8 @@ from services.audit import Witness
 from services.outcome import Stages, Testimony
 from services.sites import Site
 from services.tiles import LEGIBLE_M, LIMITS, HeightSource
+from services.view import alike
 
-_OTHER_SHAPE = 0.02  # of the ratio of width to height; codecs cut off some rows
 _VERSION = f"vigie@{version('vigie')}"
 
 
@@ -97,7 +96,7 @@ class Eyes:
                 limits=LIMITS,
             )
         size_hw = original.pixels.shape[:2]
-        if camera and camera.private_zones and not _alike(size_hw, camera.size_wh):
+        if camera and camera.private_zones and not alike(size_hw, camera.size_wh):
             told = f"{size_hw[1]}×{size_hw[0]} px: its private zones are drawn on another shape"
             raise BadImage("unlike_camera", told)
         zones = [camera.scaled(z, size_hw) for z in camera.private_zones] if camera else ()
@@ -112,9 +111,3 @@ class Eyes:
             del frame  # nothing below may see it
         with stages.of("detect"):
             return redacted, {name: find(redacted) for name, find in self.detectors.items()}
-
-
-def _alike(size_hw: tuple[int, ...], size_wh: tuple[int, int]) -> bool:
-    """Whether a picture has a camera's shape: one that is turned or cropped has not."""
-    ratio = (size_hw[1] * size_wh[1]) / (size_hw[0] * size_wh[0])
-    return abs(math.log(ratio)) < _OTHER_SHAPE

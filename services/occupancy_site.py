@@ -29,8 +29,20 @@ KINDS: Mapping[str, str] = {
 PARKING = ("car-park", "street-parking")
 """Kinds that are the sum of the stalls in them, where there are any."""
 
+USED = (0.09, 0.94)  # `python -m benchmarks.in_use`
+"""Probability that anybody is on a pitch, where nobody is found and where somebody is."""
+
 _HIDDEN = 0.5  # share of an outline in private zones from which it was drawn by mistake
-_FEW = 2  # times the site's `min_count`: the range that stands for fewer ends there, or below
+_LINE_PX = 5.0  # by which a point of a line may lie beside its queue: both are drawn by hand
+
+
+def few_reach(min_count: int) -> int:
+    """Number of people at which the range that stands for fewer than `min_count` ends, or below.
+
+    That of the shipped weights ends there with half as much variance again, too: another training
+    shall refuse no site.
+    """
+    return 2 * min_count + 1
 
 
 class Limits(BaseModel):
@@ -85,6 +97,7 @@ def contradictions(site: "Site") -> Iterator[tuple[Path, str]]:
             yield from _undrawable(asset, site, path)
             if told := _unreachable(asset, site):
                 yield (*path, "limits", "capacity"), told
+            yield from _unusable(asset, path)
 
 
 def _undrawable(asset: Asset, site: "Site", path: Path) -> Iterator[tuple[Path, str]]:
@@ -101,6 +114,23 @@ def _undrawable(asset: Asset, site: "Site", path: Path) -> Iterator[tuple[Path, 
         for j, (x, y, _) in enumerate(asset.line or ()):
             if not (0 <= x <= width and 0 <= y <= height):
                 yield (*path, "line", j), f"[{x:g}, {y:g}] is outside the picture of {camera.id}"
+            elif drawn(outline).distance(shapely.Point(x, y)) > _LINE_PX:
+                yield (
+                    (*path, "line", j),
+                    f"[{x:g}, {y:g}] is outside the outline, where no vehicle counts; draw that "
+                    "around the whole line",
+                )
+
+
+def _unusable(asset: Asset, path: Path) -> Iterator[tuple[Path, str]]:
+    """Limits by which a pitch would always be in use, or never."""
+    limits, (empty, used) = Limits.model_validate(asset.limits), USED
+    if asset.kind == "pitch":
+        told = f"a pitch is in use by {used} where people are found, by {empty} where none are"
+        if limits.taken > used:
+            yield (*path, "limits", "taken"), f"is never reached: {told}; write {used} or less"
+        if limits.freed <= empty:
+            yield (*path, "limits", "freed"), f"nothing is below: {told}; write more than {empty}"
 
 
 def _unreachable(asset: Asset, site: "Site") -> str | None:
@@ -111,13 +141,12 @@ def _unreachable(asset: Asset, site: "Site") -> str | None:
     stalls = _stalls_in(asset, site)
     if 0 < stalls < limits.full * limits.capacity:
         return f"is never full with {stalls} stalls drawn in it; draw all, or write {stalls}"
-    if (
-        KINDS[asset.kind] == "person"
-        and limits.available * limits.capacity <= _FEW * site.min_count
+    if KINDS[asset.kind] == "person" and limits.available * limits.capacity <= few_reach(
+        site.min_count
     ):
         return (
-            f"fewer than {site.min_count} people (min_count) are told as a range that reaches "
-            f"{_FEW * site.min_count}, so it never has room again; count in a larger place"
+            f"fewer than {site.min_count} people (min_count) are told as a range that may reach "
+            f"{few_reach(site.min_count)}, so it never has room again; count in a larger place"
         )
     return None
 

@@ -10,6 +10,7 @@ from typing import Literal, TypedDict
 
 from pydantic import Field, FiniteFloat
 
+from models.counting import GROUPS
 from models.detections import Detections
 from models.redaction import RedactedFrame, Region
 from services.events import Instant, Observation, Wire
@@ -19,6 +20,8 @@ Covered = dict[str, dict[str, int]]
 
 Of who or what was covered nothing else is kept.
 """
+
+_NOT_KEPT = (*GROUPS["person"], *GROUPS["cycle"])  # a box of a cycle is its rider's too
 
 
 class Found(Wire):
@@ -152,7 +155,7 @@ def _bin(height_px: int) -> str:
 def _objects(found: Detections) -> Iterator[Found]:
     rows = zip(found.boxes, found.scores, found.labels, found.states, strict=True)
     for (x1, y1, x2, y2), score, label, states in rows:
-        if found.names[label] == "person":
+        if found.names[label] in _NOT_KEPT:
             continue  # people are counted, and what is kept of them is the number
         yield Found(
             label=found.names[label],

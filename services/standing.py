@@ -1,5 +1,7 @@
 """What stands where: finds by their feet, in an outline, and never in a private zone."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 import shapely
@@ -13,6 +15,8 @@ from models.redaction import PRIVATE_ZONE
 from services.view import View
 
 Outline = NDArray[np.float32]
+
+_FACES = ("face", "head")
 
 
 def countable(view: View) -> dict[str, Detections]:
@@ -53,6 +57,29 @@ def covers(view: View) -> BaseGeometry:
     # The region of a private zone is the box around it, which holds more than is hidden.
     boxes = [shapely.box(*r.box) for r in view.frame.regions if r.label != PRIVATE_ZONE]
     return shapely.union_all([*boxes, *map(drawn, view.private_zones(moved=False))])
+
+
+def before(view: View, outline: Outline, group: str, found: Mapping[str, Detections]) -> float:
+    """Share of an outline (N, 2) before which covers lie, or vehicles that do not stand in it.
+
+    Not where things of the group are found in it: a plate belongs to its vehicle. Nor do faces hide
+    people, of whom fewer are found than have their faces covered.
+
+    Args:
+        view: the picture.
+        outline: of the place, px.
+        group: what is counted there.
+        found: group → what was found, see `countable`.
+    """
+    own = (PRIVATE_ZONE, *_FACES) if group == "person" else (PRIVATE_ZONE,)
+    covered = [region.box for region in view.frame.regions if region.label not in own]
+    stands = {name: within(outline, feet(view, found[name])) for name in (group, "vehicle")}
+    passing = found["vehicle"].boxes[~stands["vehicle"]]
+    hidden, seen = (
+        shapely.union_all([shapely.box(*one) for one in boxes])
+        for boxes in ([*covered, *passing.tolist()], found[group].boxes[stands[group]].tolist())
+    )
+    return share_in(outline, hidden - seen)
 
 
 def cut_off(view: View) -> BaseGeometry:

@@ -28,7 +28,7 @@ class QuarterHour(Wire):
         mean: of the known values; None where there are none, or where one is told as a range: the
             mean would tell what the range hides.
         low, high: means of the ends of intervals and ranges; of the values where there are none.
-        peak: the highest value, or the upper end of a range.
+        peak: the highest value; where there is none, the upper end of a range.
     """
 
     asset: str
@@ -143,7 +143,6 @@ def _summary(asset: str, quantity: str, start: datetime, group: list[Observation
     ]
     known = [(low, high) for low, high in spans if low is not None and high is not None]
     values = [one.value for one in group if one.value is not None]
-    tops = [one.high if one.value is None else one.value for one in group]
     return QuarterHour(
         asset=asset,
         quantity=quantity,
@@ -154,7 +153,7 @@ def _summary(asset: str, quantity: str, start: datetime, group: list[Observation
         mean=_mean(values) if len(values) == len(known) else None,
         low=_mean([low for low, _ in known]),
         high=_mean([high for _, high in known]),
-        peak=max((top for top in tops if top is not None), default=None),
+        peak=max(values or [high for _, high in known], default=None),
     )
 
 

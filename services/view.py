@@ -1,5 +1,6 @@
 """What a purpose sees of one image, and what it must offer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -26,6 +27,7 @@ POINT_M = 2.0
 RIM_M = 2.0
 """What the border of a picture from above cuts lies within it: people, faces, plates, vehicles."""
 
+_OTHER_SHAPE = 0.02  # of the ratio of width to height; codecs cut off some rows
 _CELLS = 16  # along the longer side of a view: something that stands about a container's width off
 
 
@@ -76,7 +78,10 @@ class View(Observing):
     @property
     def unseen(self) -> Literal["dark", "view_lost"] | None:
         """Why nothing can be said of what the camera should show; None where it shows it."""
-        if self.sight is None or self.sight.state == "seen":
+        if self.sight is None:
+            camera, size_hw = self.camera, self.frame.pixels.shape[:2]
+            return None if camera is None or alike(size_hw, camera.size_wh) else "view_lost"
+        if self.sight.state == "seen":
             return None
         return "dark" if self.sight.state == "dark" else "view_lost"
 
@@ -182,6 +187,12 @@ class View(Observing):
             detail=None if self.sight is None else {"matches": self.sight.matches},
         )
         return [sighting]
+
+
+def alike(size_hw: tuple[int, ...], size_wh: tuple[int, int]) -> bool:
+    """Whether a picture has a camera's shape: one that is turned or cropped has not."""
+    ratio = (size_hw[1] * size_wh[1]) / (size_hw[0] * size_wh[0])
+    return abs(math.log(ratio)) < _OTHER_SHAPE
 
 
 def rings_from_above(asset: Asset, ground: Ground, gsd_m: float) -> list[NDArray[np.float64]]:

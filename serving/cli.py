@@ -403,6 +403,8 @@ def detect(
 ) -> None:
     """Find objects in pictures, after covering personal data in memory.
 
+    People and cycles are never listed: of them only counts are kept, in a site's outlines.
+
     vigie detect waste pictures/ --json
     """
     _look(source, None, (name,), as_json)

@@ -72,9 +72,10 @@ def view(
     sight=None,
     covers=(),
     calibration=None,
+    size_hw=(300, 400),
 ):
     """A view with boxes of (name, x1, y1, x2, y2), where redaction covers these regions."""
-    pixels = np.random.default_rng(0).integers(60, 200, (300, 400, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(60, 200, (*size_hw, 3), np.uint8)
     pixels = (fog * 190 + (1 - fog) * pixels).astype(np.uint8)
     if level is not None:
         pixels[...] = level
@@ -83,7 +84,7 @@ def view(
         np.full(len(boxes), 0.9, np.float32) if scores is None else np.array(scores, np.float32),
         np.array([NAMES.index(box[0]) for box in boxes], np.int64),
         NAMES,
-        (300, 400),
+        size_hw,
     )
     if counted is not None:
         found = replace(found, counted=np.tile(np.array(counted, np.float32), (len(boxes), 1)))

@@ -4,9 +4,9 @@ Nobody is followed or recognised: what leaves a picture is a number for a place.
 its `kind` what is counted there:
 
 - `stall`: whether a vehicle stands in it, `occupancy.taken`, a probability (`services.lot`).
-- `car-park`, `queue`: cars, buses and lorries. A car park whose stalls are assets too, with their
-  middles within its outline, is the sum of these. A queue with a `line` also has
-  `occupancy.length`, in metres (`services.queue_line`).
+- `car-park`, `street-parking`, `queue`: cars, buses and lorries. A car park or street whose stalls
+  are assets too, with their middles within its outline, is the sum of these. A queue with a `line`
+  also has `occupancy.length`, in metres (`services.queue_line`).
 - `cycle-park`: bicycles and motorcycles.
 - `square`, `pitch`: people. A pitch also says whether anybody is on it, `occupancy.use`, a
   probability, and by it never how many.
@@ -16,14 +16,15 @@ Where something is to be counted there is `occupancy.count` with its 90 % interv
 large it is, and, where the asset has a `capacity`, `occupancy.share` of it. What counts is where
 things touch the ground: the middle of a box's lower side lies in the outline (from straight above,
 the middle of the box). Private zones count nothing. Fewer people than the site's `min_count` are
-only told as a range, the same for none and for a few. Unknown where the view is dark, lost, covered
+only told as a range, the same for none and for a few. Unknown where the view is dark, lost, hidden
 or too coarse: never "free".
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import compress
 from typing import cast
 
 import numpy as np
@@ -38,10 +39,19 @@ from services import judgement as judge
 from services.camera_ground import area_m2
 from services.events import Observation
 from services.lot import stalls, taken_of
-from services.occupancy_site import KINDS, PARKING, Limits, contradictions
+from services.occupancy_site import KINDS, PARKING, USED, Limits, contradictions
 from services.queue_line import length_m
 from services.sites import Asset
-from services.standing import Outline, countable, cut_off, drawn, feet, share_in, within
+from services.standing import (
+    Outline,
+    before,
+    countable,
+    cut_off,
+    drawn,
+    feet,
+    share_in,
+    within,
+)
 from services.view import View
 from services.visibility import blank, dark
 
@@ -51,13 +61,11 @@ DETECTORS = ("occupancy",)
 _GEOD = Geod(ellps="GRS80")
 _BANDS = (0.25, 0.5, 0.75)  # of an asset's capacity: what signs and maps show
 _BAND_GAP = 0.05  # by which a share must fall under its band to be in a lower one
-_SHOWN = 0.9  # share of an area from which what is counted in it may stand for all
+_SHOWN = 0.9  # share of an area, or of its stalls, from which what is seen may stand for all
+_HIDDEN = 0.5  # share of an area that something hides, from which nothing is known of it
 # Metres a px up to which it is found from straight above: of cars on flights held back 0.77 are at
 # 0.13 m, half at 0.19 m. What people and bicycles look like from there nobody taught the detector.
 _MAX_GSD_M = {"vehicle": 0.15}
-# Probability that anybody is there, where nobody is found and where somebody is
-# (`python -m benchmarks.in_use`).
-_USED = (0.09, 0.94)
 
 
 def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
@@ -85,14 +93,11 @@ def measure(view: View) -> list[Observation]:
     marked = [(asset, outline) for asset, outline in assets if asset.kind == "stall"]
     observations = list(stalls(view, marked, found["vehicle"], nothing["vehicle"]))
     middles = np.array([outline.mean(0) for _, outline in marked], np.float32).reshape(-1, 2)
-    values = np.array([one.value for one in observations], object)
     for asset, outline in assets:
         if asset.kind != "stall":
             own = within(outline, middles) & (asset.kind in PARKING)
-            group = KINDS[asset.kind]
-            observations += _area(
-                view, asset, outline, found[group], values[own].tolist(), nothing[group]
-            )
+            mine = list(compress(observations, own))
+            observations += _area(view, asset, outline, found, mine, nothing[KINDS[asset.kind]])
     return observations
 
 
@@ -108,17 +113,16 @@ def _area(
     view: View,
     asset: Asset,
     outline: Outline,
-    found: Detections,
-    taken: list[float | None],
+    found: Mapping[str, Detections],
+    marked: Sequence[Observation],
     nothing: str | None,
 ) -> Iterator[Observation]:
     """How many there are, and how full, long or used that is."""
-    # A stall that is out of view may be taken or free, and the interval says so.
-    unknown = nothing or dark(view.frame.pixels, outline, 0 if taken else _SHOWN)
-    if all(p is None for p in taken) if taken else _cut(view, outline):
-        unknown = unknown or "occluded"
-    inside = found.where(within(outline, feet(view, found)))
     group, told_from = KINDS[asset.kind], view.site.min_count
+    unknown = nothing or dark(view.frame.pixels, outline, 0 if marked else _SHOWN)
+    unknown = unknown or (_untold(marked) if marked else _occluded(view, outline, group, found))
+    inside = found[group].where(within(outline, feet(view, found[group])))
+    taken = [one.value for one in marked]
     number = None if unknown else taken_of(taken) if taken else count_found(inside, group)
     value, low, high = (None, None, None) if number is None else map(_whole, number)
     reason = unknown
@@ -135,7 +139,7 @@ def _area(
             part, least, most = (None if v is None else v / whole for v in (value, low, high))
             yield told(quantity, value=part, unit=of, low=least, high=most, reason=reason)
     if asset.kind == "pitch":
-        use = None if unknown else _USED[len(inside) > 0]
+        use = None if unknown else USED[len(inside) > 0]
         sure = None if use is None else max(use, 1 - use)
         yield told("occupancy.use", value=use, confidence=sure, reason=unknown)
     if asset.line is not None and view.camera is not None:
@@ -146,9 +150,25 @@ def _area(
         yield told("occupancy.length", unit="m", reason=unknown)
 
 
-def _cut(view: View, outline: Outline) -> bool:
-    """Whether a private zone was covered over an area that has moved beneath it."""
-    return share_in(outline, cut_off(view)) > 1 - _SHOWN
+def _untold(marked: Sequence[Observation]) -> str | None:
+    """Why the stalls of a car park do not tell how full it is; None where they do.
+
+    One that is not seen may be taken or free, and the interval says so. Too many would leave a
+    value that is only that of the others.
+    """
+    reasons = [one.reason for one in marked if one.value is None]
+    if len(marked) - len(reasons) >= _SHOWN * len(marked):
+        return None
+    return reasons[0] if len(set(reasons)) == 1 else "occluded"
+
+
+def _occluded(
+    view: View, outline: Outline, group: str, found: Mapping[str, Detections]
+) -> str | None:
+    """Why an area cannot be seen; None where it can."""
+    # A private zone was covered over it, which has moved beneath that.
+    cut = share_in(outline, cut_off(view)) > 1 - _SHOWN
+    return "occluded" if cut or before(view, outline, group, found) > _HIDDEN else None
 
 
 def _most_of_few(view: View) -> int:
@@ -167,15 +187,17 @@ def _most_of_few(view: View) -> int:
 
 def _area_m2(view: View, asset: Asset) -> float | None:
     """Square metres in which an asset's things are counted; None where nobody knows."""
-    camera = view.camera
-    if camera is not None and camera.ground is not None:
-        zones = [drawn(np.array(zone)) for zone in camera.private_zones]
-        seen = drawn(np.array(asset.views[camera.id])) - shapely.union_all(zones)
-        return area_m2(seen, camera.ground)
+    camera, private = view.camera, 0.0
+    if camera is not None:
+        outline = np.array(asset.views[camera.id], np.float32)
+        zones = shapely.union_all([drawn(np.array(zone)) for zone in camera.private_zones])
+        if camera.ground is not None:
+            return area_m2(drawn(outline) - zones, camera.ground)
+        private = share_in(outline, zones)
     if asset.geometry.type != "Polygon":
         return None
     area, _ = _GEOD.geometry_area_perimeter(shape(asset.geometry.model_dump()))
-    return max(abs(area), 1.0)
+    return max(abs(area) * (1 - private), 1.0)
 
 
 def _whole(number: float) -> int:

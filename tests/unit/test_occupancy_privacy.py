@@ -1,11 +1,15 @@
 """Counting in places: whom a private zone, a cover or a small number protects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.card import read_card
+from models.counting import standing_for
 from models.redaction import Region
 from models.registration import Sight
+from services.occupancy_site import few_reach
 from services.outcome import described
 from services.purposes import occupancy
 from tests.counted import LOT, PARK, SQUARE, STALLS, car_in, people, said, site, view
@@ -91,14 +95,18 @@ def test_the_range_of_few_people_holds_as_many_as_there_may_be():
     assert one.high >= 8.8  # 4.2 + 1.645 · √(3 · 2.6 + 0.1)
 
 
-@pytest.mark.parametrize("least", [5, 10, 50])
+@pytest.mark.parametrize("least", [1, 2, 5, 10, 50])
 def test_the_range_of_few_people_ends_where_capacities_are_checked_for_it(least):
     where = site(
-        ("place", "square", LOT, f"{{capacity: {3 * least}}}"),
+        ("place", "square", LOT, f"{{capacity: {4 * least}}}"),
         edit=lambda text: text.replace("min_count: 5", f"min_count: {least}"),
     )
-    one = said(where, calibration=read_card("occupancy").calibration)["place", "occupancy.count"]
-    assert least <= one.high <= 2 * least
+    measured = read_card("occupancy").calibration
+    empty = view(where, calibration=measured)
+    found = {"occupancy": standing_for(empty.detections["occupancy"], measured)}
+    one, share = occupancy.measure(replace(empty, detections=found))
+    assert least <= one.high <= few_reach(least)
+    assert share.high < occupancy.judgement({})["occupancy.full"].leave[0]
 
 
 def test_a_pitch_is_in_use_and_never_says_by_how_many():
@@ -119,7 +127,8 @@ def test_nothing_of_a_person_is_kept_but_numbers():
         for i, label in enumerate(["face", "head", "face", "face"])
     ]
     pitch = site(("place", "square", LOT, "{}"), ("pitch", "pitch", LOT, "{}"))
-    seen = view(pitch, [*people(8), car_in(0)], covers=[*covers, covering(1)])
+    cycles = [("motorcycle", 112, 170, 130, 202), ("bicycle", 140, 170, 152, 202)]
+    seen = view(pitch, [*people(8), *cycles, car_in(0)], covers=[*covers, covering(1)])
     kept = described(seen.frame, seen.detections)
     assert set(kept) == {"width", "height", "covered", "detections", "facts"}
     assert [found.label for found in kept["detections"]] == ["car"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadSite
+from models.redaction import Region
 from models.registration import Sight
 from services.judgement import CONDITIONS
 from services.purposes import occupancy
@@ -51,14 +52,60 @@ def test_a_stall_is_taken_by_what_stands_in_it():
     assert max(values[1:]) < 0.12
 
 
+ROW = [
+    [[110 + 22 * i, 150], [130 + 22 * i, 150], [130 + 22 * i, 200], [110 + 22 * i, 200]]
+    for i in range(10)
+]
+WIDE = site(
+    ("lot", "car-park", LOT, "{capacity: 10}"),
+    *[(f"P-{i}", "stall", outline, "{}") for i, outline in enumerate(ROW)],
+)
+
+
+def lorry_before(stalls):
+    """One that hides the last so many of ten stalls."""
+    return "truck", 330 - 22 * stalls, 120, 335, 290
+
+
 def test_a_stall_behind_a_lorry_is_unknown_and_widens_the_count():
-    lorry = ("truck", 165, 100, 225, 290)
-    found = said(PARK, [car_in(0), lorry])
-    hidden = found["P-1", "occupancy.taken"]
+    found = said(WIDE, [car_in(0), lorry_before(1)])
+    hidden = found["P-9", "occupancy.taken"]
     assert (hidden.value, hidden.reason) == (None, "occluded")
-    lot = found["lot", "occupancy.count"]
-    assert lot.value == 1
-    assert lot.high >= 2
+    lot, whole = (
+        said(WIDE, [car_in(0), *more])["lot", "occupancy.count"] for more in ([lorry_before(1)], [])
+    )
+    assert (lot.value, lot.low, lot.high) == (whole.value, whole.low, whole.high + 1)
+
+
+@pytest.mark.parametrize("stalls", [2, 9])
+def test_a_car_park_most_of_whose_stalls_nobody_sees_is_unknown(stalls):
+    found = said(WIDE, [lorry_before(stalls)])
+    for quantity in ("occupancy.count", "occupancy.share"):
+        one = found["lot", quantity]
+        assert (one.value, one.low, one.high, one.reason) == (None, None, None, "occluded")
+
+
+@pytest.mark.parametrize("kind", ["car-park", "queue", "cycle-park", "square", "pitch"])
+def test_a_place_behind_a_lorry_or_a_cover_is_unknown(kind):
+    where, lorry = site(("place", kind, LOT, "{capacity: 20}")), ("truck", 90, 80, 350, 299)
+    cover = Region((90, 90, 345, 265), "plate", 0.9)
+    for found in (said(where, [lorry]), said(where, covers=[cover])):
+        assert {(one.value, one.high, one.reason) for one in found.values()} == {
+            (None, None, "occluded")
+        }
+
+
+def test_a_lorry_that_stands_in_a_place_counts_and_hides_nothing_of_it():
+    lot = site(("lot", "car-park", LOT, "{}"))
+    assert said(lot, [("truck", 100, 90, 330, 250)])["lot", "occupancy.count"].value == 1
+
+
+def test_covers_of_what_is_counted_hide_none_of_it():
+    faces = [Region((100 + 24 * i, 104, 118 + 24 * i, 256), "face", 0.9) for i in range(10)]
+    assert said(SQUARE, people(8), covers=faces)["place", "occupancy.count"].value == 8
+    lot, car = site(("lot", "car-park", LOT, "{}")), ("car", 100, 90, 340, 255)
+    plate = Region((105, 110, 335, 250), "plate", 0.9)
+    assert said(lot, [car], covers=[plate])["lot", "occupancy.count"].value == 1
 
 
 @pytest.mark.parametrize("kind", ["car-park", "street-parking"])
@@ -100,7 +147,10 @@ def test_an_area_that_a_moved_view_cuts_is_unknown_but_stalls_that_are_seen_coun
     assert found["P-2", "occupancy.taken"].reason == "out_of_view"
     assert found["P-1", "occupancy.taken"].value is not None
     lot = found["lot", "occupancy.count"]
-    whole = said(PARK)["lot", "occupancy.count"]
+    assert (lot.value, lot.high, lot.reason) == (None, None, "out_of_view")
+    found = said(WIDE, sight=moved(84))  # nine of ten are enough
+    lot, whole = found["lot", "occupancy.count"], said(WIDE)["lot", "occupancy.count"]
+    assert found["P-9", "occupancy.taken"].reason == "out_of_view"
     assert (lot.value, lot.low, lot.high) == (0, 0, whole.high + 1)
 
 
@@ -153,6 +203,30 @@ def test_fog_makes_a_full_lot_unknown_not_free():
     assert found == ("unknown", ["vigie.occupancy.full.v1"])
 
 
+def test_a_lorry_before_a_full_lot_does_not_make_it_available():
+    full = [("car", x1, 130, x2, 200) for (x1, _), (x2, _), *_ in ROW]
+    history = [(10 * i, full, {}) for i in range(4)]
+    history += [(40 + 10 * i, [lorry_before(9)], {}) for i in range(4)]
+    assert judged(WIDE, "lot", "occupancy.full", history)[1] == ["vigie.occupancy.full.v1"]
+    history += [(80 + 10 * i, [], {}) for i in range(3)]
+    assert judged(WIDE, "lot", "occupancy.full", history)[0] == "clear"
+
+
+def test_few_people_are_the_lowest_band():
+    history = [(10 * i, people(8), {}) for i in range(3)]
+    history += [(30 + 10 * i, people(i), {}) for i in range(3)]
+    both = ["vigie.occupancy.changed.v1"] * 2
+    assert judged(SQUARE, "place", "occupancy.band", history) == ("clear", both)
+    assert judged(SQUARE, "place", "occupancy.band", history[3:]) == ("clear", [])
+
+
+def test_a_picture_of_another_shape_than_its_cameras_is_unknown():
+    turned = view(SQUARE, people(8), size_hw=(400, 300))
+    assert {one.reason for one in occupancy.measure(turned)} == {"view_lost"}
+    larger = view(SQUARE, people(8), size_hw=(600, 800))
+    assert not {one.reason for one in occupancy.measure(larger)} & {"view_lost"}
+
+
 def test_a_square_with_few_people_is_available_again():
     crowd = [("person", 104 + 11 * i, 150, 112 + 11 * i, 200) for i in range(20)]
     history = [(10 * i, crowd, {}) for i in range(3)] + [(30 + 10 * i, [], {}) for i in range(3)]
@@ -160,6 +234,29 @@ def test_a_square_with_few_people_is_available_again():
         "vigie.occupancy.full.v1",
         "vigie.occupancy.available.v1",
     ]
+
+
+POLYGON = (
+    "{type: Polygon, coordinates: [[[-3.3, 47.7], [-3.29994, 47.7], [-3.29994, 47.70004], "
+    "[-3.3, 47.70004], [-3.3, 47.7]]]}"
+)
+
+
+def test_ground_in_private_zones_is_not_in_the_density():
+    def density(zone):
+        where = site(
+            ("place", "square", LOT, "{}"),
+            edit=lambda text: text.replace("{type: Point, coordinates: [-3.3, 47.7]}", POLYGON)
+            .replace("[[0, 0], [60, 0], [60, 300], [0, 300]]", zone),
+        )  # fmt: skip
+        return said(where, people(6))["place", "occupancy.density"].value
+
+    whole, half = (
+        density("[[0, 0], [60, 0], [60, 300]]"),
+        density("[[220, 0], [400, 0], [400, 300], [220, 300]]"),
+    )
+    assert whole == pytest.approx(6 / 20, rel=0.02)
+    assert half == pytest.approx(2 * whole, rel=0.01)
 
 
 def test_a_kind_that_cannot_be_counted_is_refused_with_its_line():

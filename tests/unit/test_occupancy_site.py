@@ -57,10 +57,24 @@ def test_a_car_park_that_could_never_be_full_is_refused(kind):
 
 
 def test_a_place_for_fewer_people_than_may_be_told_is_refused():
-    (told,) = refused(("place", "square", LOT, "{capacity: 11}"))
+    (told,) = refused(("place", "square", LOT, "{capacity: 12}"))
     assert told.startswith("s.yaml:23: assets[0].limits.capacity: fewer than 5 people (min_count)")
-    site(("place", "square", LOT, "{capacity: 12}"))
+    assert "may reach 11" in told
+    site(("place", "square", LOT, "{capacity: 13}"))
     site(("lot", "car-park", LOT, "{capacity: 2}"))
+
+
+def test_a_line_may_lie_a_little_beside_its_outline():
+    site(("gate", "queue", LOT, "{}"), edit=lined([*LINE, [210, 264, 30]]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"), [("{taken: 0.95}", "taken"), ("{freed: 0.09}", "freed")]
+)
+def test_a_pitch_that_would_always_be_in_use_or_never_is_refused(limits, field):
+    (told,) = refused(("pitch", "pitch", LOT, limits))
+    assert told.startswith(f"s.yaml:23: assets[0].limits.{field}: ")
+    site(("pitch", "pitch", LOT, "{taken: 0.94, freed: 0.1}"), ("P-0", "stall", LOT, limits))
 
 
 @pytest.mark.parametrize(("kind", "label"), [("pitch", "person"), ("queue", "vehicle")])
@@ -79,6 +93,7 @@ def test_what_is_covered_is_not_counted(kind, label):
         ([[200, 110, 1], *LINE[1:]], "queue", "line", "the first point is at 0 m"),
         ([LINE[0], LINE[2], LINE[1]], "queue", "line", "point [2] is no farther"),
         ([*LINE, [210, 301, 30]], "queue", "line[3]", "outside the picture of cam"),
+        ([*LINE, [210, 266, 30]], "queue", "line[3]", "outside the outline"),
     ],
 )
 def test_a_line_that_measures_no_queue_is_refused(line, kind, field, hint):

@@ -350,6 +350,19 @@ def test_a_time_in_the_prefix_is_not_the_capture_time():
     assert parse_site(text, "s.yaml").captured_at(key) == datetime(2026, 6, 12, 7, 40, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    "key, time",
+    [
+        ("vols/ortho-2026-06-12-0940.tif", datetime(2026, 6, 12, 7, 40, tzinfo=UTC)),
+        ("vols/ortho.tif", None),
+        ("elsewhere/ortho-2026-06-12-0940.tif", None),
+    ],
+)
+def test_the_key_of_a_survey_tells_its_capture_time_too(key, time):
+    survey = 'surveys: [{id: vol, key_prefix: vols/, key_time: "%Y-%m-%d-%H%M"}]\n'
+    assert parse_site(GOOD + survey, "s.yaml").captured_at(key) == time
+
+
 NUMBERS = st.integers(0, 600) | st.floats(0, 600, allow_subnormal=False)
 SLUGS = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8})?", fullmatch=True)
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=20)
@@ -388,7 +401,7 @@ def sites(draw):
             "kind": draw(SLUGS),
             "geometry": {"type": "Point", "coordinates": draw(lonlat)},
             "views": draw(st.dictionaries(st.sampled_from(ids), stars(), max_size=2)),
-            "limits": draw(st.fixed_dictionaries({}, optional={"enter": st.floats(0, 1)})),
+            "limits": draw(st.fixed_dictionaries({}, optional={"enter": st.floats(0.3, 1)})),
         }
         for asset in draw(st.lists(SLUGS, max_size=4, unique=True))
     ]

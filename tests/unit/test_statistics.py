@@ -61,6 +61,12 @@ def test_a_range_stays_a_range():
         assert row.low <= row.high
 
 
+def test_the_peak_is_a_value_where_there_is_one():
+    few = observation(0, None, low=0, high=10, reason="below_min_count")
+    assert quarter_hours([few, observation(5, 8, low=7, high=11)], "occupancy")[0].peak == 8
+    assert quarter_hours([few], "occupancy")[0].peak == 10
+
+
 def test_where_all_is_unknown_nothing_is_said():
     (row,) = quarter_hours([observation(0, None, reason="dark")], "occupancy")
     assert (row.unknown, row.mean, row.low, row.high, row.peak) == (1, None, None, None, None)
