@@ -121,7 +121,7 @@ def evaluate_detector(
             if o.status == "redacted"
         }
         scored = [
-            Scored(s, _found(outcomes[s.path.name], card.architecture.names), s.night)
+            Scored(s, _found(outcomes[s.path.name], card), s.night)
             for s in samples
             if s.path is not None and s.path.name in outcomes
         ]
@@ -156,14 +156,18 @@ def _asked(card: Card) -> tuple[Sequence[str], Sequence[str], dict[str, float], 
     return it.names, it.image_names, dict(card.min_score), bad
 
 
-def _found(outcome: Outcome, names: tuple[str, ...]) -> Detections:
+def _found(outcome: Outcome, card: Card) -> Detections:
+    names, state_names = card.architecture.names, card.architecture.state_names
     mine = [d for d in outcome.detections if d.label in names]
+    states = [[d.states[state] for state in state_names] for d in mine]
     return Detections(
         np.array([d.box for d in mine], np.float32).reshape(-1, 4),
         np.array([d.score for d in mine], np.float32),
         np.array([names.index(d.label) for d in mine], np.int64),
         names,
         (outcome.height, outcome.width),
+        np.array(states, np.float32).reshape(len(mine), len(state_names)),
+        state_names,
         image_scores=outcome.facts,
     )
 

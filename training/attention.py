@@ -113,7 +113,8 @@ def _of_picture(image: Scored, card: Card, slope: float) -> Iterator[Told]:
     containers, waste = sure.named("container"), sure.named("waste")
     numbers = np.flatnonzero(sample.labels == WASTE_NAMES.index("container"))
     matched = closest_pairs([same_place(sample.boxes[n], containers.boxes) for n in numbers])
-    by = lies_by(containers.boxes, waste.boxes)
+    missed = sample.boxes[[n for place, n in enumerate(numbers) if place not in matched]]
+    by = lies_by(np.concatenate([containers.boxes, missed]), waste.boxes)
     for place, number in enumerate(numbers):
         if sample.states[number] < 0:
             continue

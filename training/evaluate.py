@@ -188,7 +188,7 @@ def states_of(scored: Sequence[Scored]) -> tuple[NDArray[np.float64], NDArray[np
                     said.append(image.found.states[mine[hit.argmax()]])
                     truth.append(image.sample.states[one])
     width = scored[0].found.states.shape[1] if scored else 0
-    return np.array(said, np.float64).reshape(-1, width), np.array(truth, np.int64)
+    return np.array(said, np.float64).reshape(len(said), width), np.array(truth, np.int64)
 
 
 def calibration(

@@ -37,16 +37,67 @@ def test_what_speaks_for_waste_never_speaks_against_it(clean, beside, change, mo
         assert need(clean, beside, max(change, more)) >= value - 1e-12
 
 
-def test_a_bag_between_two_containers_counts_once():
-    """It touches the right one, and lies within reach of both."""
-    left, right, bag = [250, 293, 400, 560], [440, 293, 590, 560], [450, 520, 510, 580]
-    outlines = [[(x1, y1), (x2, y1), (x2, y2), (x1, y2)] for x1, y1, x2, y2 in (left, right)]
-    assets = [(name, "container", o, {}) for name, o in zip("AB", outlines, strict=True)]
+LEFT, RIGHT, BAG = [250, 293, 400, 560], [440, 293, 590, 560], [450, 520, 510, 580]
+"""The bag touches the right one, and lies within reach of both."""
+CLEAN, FULL = [1, 0, 0, 0], [0.1, 0, 0, 0.9]
+
+
+def told(places, finds):
+    """What is told of containers at such places, kind and box, of such finds, box and states.
+
+    Of a bag there are no states.
+    """
+    assets = [
+        (f"C-{number}", kind, [(x1, y1), (x2, y1), (x2, y2), (x1, y2)], {})
+        for number, (kind, (x1, y1, x2, y2)) in enumerate(places)
+    ]
     site = one_camera("waste", "cam-01/", assets)
-    seen = view([left, right, bag], [0, 0, 1], [[1, 0, 0, 0]] * 3, size_hw=(600, 800))
-    told = by_quantity(waste.measure(replace(seen, site=site, camera=site.cameras[0])))
-    values = [(one.value, one.detail["waste_count"]) for one in told["waste.overflow"]]
+    boxes, states = zip(*finds, strict=True)
+    labels = [int(known is None) for known in states]
+    seen = view(boxes, labels, [known or CLEAN for known in states], size_hw=(600, 800))
+    return by_quantity(waste.measure(replace(seen, site=site, camera=site.cameras[0])))
+
+
+def test_a_bag_between_two_containers_counts_once():
+    places = [("container", LEFT), ("container", RIGHT)]
+    both = told(places, [(LEFT, CLEAN), (RIGHT, CLEAN), (BAG, None)])["waste.overflow"]
+    values = [(one.value, one.detail["waste_count"]) for one in both]
     assert values == [(pytest.approx(0), 0), (pytest.approx(0.8), 1)]
+
+
+def test_a_bag_beside_a_container_that_was_missed_is_not_its_neighbours():
+    table = told([("container", LEFT), ("container", RIGHT)], [(LEFT, CLEAN), (BAG, None)])
+    left, right = table["waste.overflow"]
+    assert (left.value, left.detail["waste_count"]) == (pytest.approx(0), 0)
+    assert right.reason == "not_seen"
+    assert "waste.dump" not in table
+
+
+@pytest.mark.parametrize("states", [(FULL, CLEAN), (CLEAN, FULL)])
+def test_an_isle_is_told_by_the_container_that_needs_it_most_and_none_is_a_stranger(states):
+    beyond = [700, 293, 790, 560]
+    finds = [*zip((LEFT, RIGHT), states, strict=True), (beyond, CLEAN)]
+    table = told([("isle", [240, 280, 600, 570])], finds)
+    (isle,) = table["waste.overflow"]
+    assert isle.value == isle.detail["overflow"] == pytest.approx(0.9)
+    (stranger,) = table["waste.container"]
+    assert stranger.evidence.polygon[0] == (700, 293)
+
+
+def test_waste_beside_any_container_of_an_isle_is_the_isles():
+    isle = told([("isle", [240, 280, 600, 570])], [(LEFT, CLEAN), (RIGHT, CLEAN), (BAG, None)])[
+        "waste.overflow"
+    ][0]
+    assert (isle.value, isle.detail["waste_count"]) == (pytest.approx(0.8), 1)
+    size = (RIGHT[2] - RIGHT[0]) * (RIGHT[3] - RIGHT[1])
+    assert isle.detail["waste_area"] == pytest.approx(60 * 60 / size, abs=1e-4)
+
+
+def test_a_container_registered_within_an_isle_is_told_alone():
+    table = told(
+        [("isle", [240, 280, 600, 570]), ("container", RIGHT)], [(LEFT, CLEAN), (RIGHT, FULL)]
+    )
+    assert [one.value for one in table["waste.overflow"]] == pytest.approx([0, 0.9])
 
 
 @given(
@@ -67,3 +118,13 @@ def test_waste_lies_by_one_container_within_half_its_height_or_by_none(places, w
         if index >= 0:
             away = np.linalg.norm(gaps, axis=1)
             assert away[index] <= away[near].min() + 0.2
+
+
+@given(st.integers(5, 90), st.integers(5, 90), st.integers(91, 200), st.integers(0, 200))
+def test_from_above_waste_lies_by_a_container_however_that_is_turned(width, height, x, y):
+    place = np.array([[0, 0, width, height]], np.float32)
+    bag = np.array([[x, y, x + 5, y + 5]], np.float32)
+    turned = [1, 0, 3, 2]
+    by = lies_by(place, bag, from_above=True)
+    assert by.tolist() == lies_by(place[:, turned], bag[:, turned], from_above=True).tolist()
+    assert (by[0] == 0) == (max(x - width, y - height) < min(width, height) / 2)

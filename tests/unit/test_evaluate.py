@@ -101,3 +101,9 @@ def test_states_are_scored_where_the_object_is_found_and_its_state_known():
     said, truth = states_of([Scored(sample, found, None)])
     assert truth.tolist() == [1]
     assert said[0].tolist() == pytest.approx([0.3, 0.7])
+
+
+def test_of_no_pictures_there_are_no_states():
+    said, truth = states_of([])
+    assert said.size == truth.size == 0
+    assert temperature(said, truth) == 1

@@ -220,6 +220,11 @@ def test_waste_from_above_is_a_dump_only_where_no_container_stands():
     assert "waste.dirty" not in table
 
 
+def test_from_above_waste_lies_as_near_to_the_long_side_of_a_container_as_to_the_short():
+    skip, beside = [300, 20, 340, 180], [365, 90, 385, 110]
+    assert len(measured(view([skip, beside], [0, 1]))["waste.dump"]) == 1
+
+
 def test_too_coarse_a_picture_says_unknown_of_everything_and_finds_nothing():
     seen = view(gsd_m=MAX_GSD_M * 1.1)
     assert {o.reason for o in waste.measure(seen)} == {"too_coarse"}
@@ -231,6 +236,9 @@ def test_too_coarse_a_picture_says_unknown_of_everything_and_finds_nothing():
 
 
 def test_frames_without_georeference_have_places_of_their_own():
-    (stranger,) = measured(view([[90, 60, 170, 130]], [0], ground=None))["waste.container"]
+    seen = view([[90, 60, 170, 130]], [0], ground=None)
+    assert "waste.container" not in measured(seen)  # it may be one that is registered
+    nobodys = replace(seen, site=SITE.model_copy(update={"assets": ()}))
+    (stranger,) = measured(nobodys)["waste.container"]
     assert stranger.position is None
     assert ":unregistered:earth:" not in stranger.asset

@@ -20,6 +20,14 @@ def test_a_container_that_nobody_registered_is_reported():
     assert len(table["waste.overflow"]) == 1
 
 
+def test_what_overlaps_the_outline_of_a_registered_container_that_was_missed_may_be_that():
+    a_little, beside = [70, 50, 100, 90], [82, 50, 112, 90]
+    assert "waste.container" not in by_quantity(waste.measure(view([a_little], [0], [CLEAN])))
+    for boxes in ([beside], [AT_HOME, a_little]):
+        found = view(boxes, [0] * len(boxes), [CLEAN] * len(boxes))
+        assert len(by_quantity(waste.measure(found))["waste.container"]) == 1
+
+
 @settings(max_examples=30)
 @given(st.floats(0.9, 1.1), st.floats(-0.1, 0.1), st.floats(-20, 20), st.floats(-20, 20))
 def test_a_place_stays_the_same_when_the_camera_was_nudged(scale, turn, x, y):

@@ -1,6 +1,7 @@
 """What is published of containers, scored: as the purpose says it, and never by what was fitted."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from benchmarks.drawn_site import one_camera
 from models.card import Architecture, Card
 from models.detections import Detections
+from services.outcome import Outcome, described
 from services.purposes import waste
+from serving.evaluation import _found
 from tests.waste_views import by_quantity, view
 from training.attention import figures, tell
 from training.dataset import WASTE_NAMES, WASTE_STATES, Sample
 from training.evaluate import Scored
+from training.evaluate import figures as figures_of_finds
 
 CARD = Card(
     "waste",
@@ -23,6 +27,7 @@ CARD = Card(
     "",
     "",
 )
+NOW = datetime(2026, 6, 12, tzinfo=UTC)
 LEFT, RIGHT, BAG = [250, 293, 400, 560], [440, 293, 590, 560], [450, 520, 510, 580]
 FAINT = [10, 10, 90, 90]  # under the shipped threshold
 CLEAN, BAD = [0.7, 0.2, 0.05, 0.05], [0.1, 0.1, 0.2, 0.6]
@@ -75,6 +80,23 @@ def test_what_is_scored_is_what_the_purpose_publishes():
         None if published[n] is None else pytest.approx(published[n], abs=1e-4) for n in "012"
     ]
     assert published["2"] is None
+
+
+def test_waste_beside_a_container_that_was_missed_is_not_its_neighbours():
+    found = [(LEFT, 0, 0.9, CLEAN), (RIGHT, 0, 0.4, CLEAN), (BAG, 1, 0.4, CLEAN)]
+    left, right = tell([image(found, [(LEFT, 0), (RIGHT, 2)])], CARD, fitted=False)
+    assert left.value == pytest.approx(0.1)
+    assert right.value is None
+
+
+def test_what_a_batch_recorded_is_scored_with_its_states():
+    scored = image([(LEFT, 0, 0.9, CLEAN), (RIGHT, 0, 0.9, BAD)], [(LEFT, 0), (RIGHT, 3)])
+    of = described(view(size_hw=(600, 800)).frame, {"waste": scored.found})
+    outcome = Outcome(key="a.jpg", work="w", status="redacted", captured_at=NOW, **of)
+    recorded = replace(scored, found=_found(outcome, CARD))
+    assert recorded.found.states == pytest.approx(scored.found.states)
+    table = figures_of_finds([recorded], WASTE_NAMES, ("dirty",), {}, bad=(2, 3))
+    assert table["all"]["AUC state"][0] == 1
 
 
 def test_figures_tell_how_much_is_unknown_and_how_well_the_rest_is_told():

@@ -36,6 +36,24 @@ def test_states_agree_with_the_probability_and_litter_needs_nobody():
     assert alone.value == pytest.approx(0.1)
 
 
+def test_a_bag_beside_a_container_that_looks_clean_is_side_waste():
+    near = [82, 70, 100, 90]
+    (one,) = by_quantity(
+        waste.measure(view([AT_HOME, near], [0, 1], [[0.9, 0.06, 0.01, 0.03]] * 2))
+    )["waste.overflow"]
+    assert one.value == pytest.approx(1 - 0.96 * 0.2)
+    assert one.detail["overflow"] == pytest.approx(0.03)
+    assert one.detail["side_waste"] == pytest.approx(0.01 + 0.96 * 0.8)
+
+
+def test_waste_beside_no_container_is_a_dump_at_its_place():
+    (dump,) = by_quantity(
+        waste.measure(view([AT_HOME, [150, 70, 170, 90]], [0, 1], [CLEAN, [1, 0, 0, 0]]))
+    )["waste.dump"]
+    assert dump.value == pytest.approx(0.8)
+    assert ":unregistered:cam-01:" in dump.asset
+
+
 def test_waste_beside_it_raises_the_probability_and_waste_elsewhere_does_not():
     near = [82, 70, 100, 90]
     far = [150, 70, 170, 90]
@@ -72,10 +90,9 @@ def test_a_covered_lens_and_fog_are_neither_dirty_nor_clean(camera, level, noise
     )
 
 
-def test_a_picture_of_no_camera_has_no_registered_containers():
+def test_a_picture_of_no_camera_tells_of_no_registered_container():
     table = by_quantity(waste.measure(view([AT_HOME], [0], [FULL], camera=False)))
-    assert "waste.overflow" not in table
-    assert len(table["waste.container"]) == 1
+    assert set(table) == {"waste.dirty"}
     assert ":picture:" in table["waste.dirty"][0].asset
 
 
@@ -89,6 +106,12 @@ def test_limits_are_checked():
     assert (limits.enter, limits.leave) == ((0.9,), (0.3,))
     with pytest.raises(ValidationError):
         waste.judgement({"entre": 0.9})
+
+
+@pytest.mark.parametrize("limits", [{"enter": 0.2}, {"leave": 0.7}, {"enter": 0.5, "leave": 0.8}])
+def test_an_overflow_cannot_end_above_where_it_starts(limits):
+    with pytest.raises(ValidationError, match=r"leave \(0\.\d\) must not be above enter"):
+        waste.judgement(limits)
 
 
 class Unchanging:
@@ -135,20 +158,33 @@ def test_a_place_as_it_should_be_is_clean_and_another_thing_there_hides_it():
     assert (hidden.value, hidden.reason) == (None, "occluded")
 
 
-def test_a_detected_container_behind_something_is_occluded_unless_waste_is_seen():
-    def told(states, edges):
-        seen = known(view([AT_HOME], [0], [states]), 0.0)
-        seen.known.edges = edges
-        (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
-        return one.reason
-
-    assert told(CLEAN, 0.4) == "occluded"
-    assert told(FULL, 0.4) is told(CLEAN, 0.2) is None
+@pytest.mark.parametrize(
+    ("states", "edges", "colour", "reason"),
+    [
+        (CLEAN, 0.4, 0.0, "occluded"),
+        (CLEAN, 0.2, 0.0, None),
+        (FULL, 0.4, 0.0, None),
+        # Vans beside the middle of the container: their colours are no waste.
+        (CLEAN, 0.17, 0.3, "occluded"),
+        (CLEAN, 0.27, 0.5, "occluded"),
+        (CLEAN, 0.4, 0.3, "occluded"),
+        (FULL, 0.27, 0.5, None),
+        (CLEAN, 0.06, 0.3, None),
+    ],
+)
+def test_a_container_behind_something_is_occluded_unless_the_detector_sees_waste(
+    states, edges, colour, reason
+):
+    seen = known(view([AT_HOME], [0], [states]), 0.0)
+    seen.known.edges, seen.known.colour = edges, colour
+    (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
+    assert one.reason == reason
 
 
 def test_what_the_detector_takes_for_clean_is_not_where_its_colours_changed():
     def told(change):
         seen = known(view([AT_HOME], [0], [CLEAN]), change)
+        seen.known.edges = 0.06
         (one,) = by_quantity(waste.measure(seen))["waste.overflow"]
         bad = one.detail["side_waste"] + one.detail["overflow"]
         assert bad == pytest.approx(one.value, abs=2e-4)
