@@ -18,8 +18,8 @@ _SAME_PLACE_M = 3.0  # from a registered position to the middle of a container s
 _SAME_PLACE_IOU = 0.3  # of the box around a registered outline and a detected container
 # Logistic regressions on drawn days (benchmarks/drawn_waste.py): constant, slope on the log odds by
 # the detector, slope on the root of the change of colour; and constant and slope on that alone.
-_TOGETHER = (-1.94, 1.68, 26.4)
-_BY_CHANGE = (-3.34, 37.4)
+_TOGETHER = (-0.61, 2.02, 23.8)
+_BY_CHANGE = (-2.2, 25.11)
 _SUREST = 0.99  # that the detector's answer counts for, either way
 _BY_MIDDLE = 1e-3  # of a px between middles: of two that it touches, waste lies by the nearer
 
