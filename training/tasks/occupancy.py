@@ -46,6 +46,7 @@ RECIPE = Recipe(
     drawn=80,
     drawn_from=0,
     bf16=True,
+    start_share=0.5,
 )
 DATA = (
     "Streets and traffic cameras (CC BY 4.0), Open Images (CC BY 2.0), freely licensed COCO "
