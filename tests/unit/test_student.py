@@ -222,7 +222,8 @@ def test_covers_hide_faces_and_are_none(monkeypatch):
         assert seen > 0.4 if FACE in one.labels else seen < 0.6
         assert PERSON in one.labels
         assert same.mean() > 0.5
-        assert np.flatnonzero(~same.all(1))[0] % GRID_PX == 0
+        # The row above a cover changes its colours, too.
+        assert (np.flatnonzero(~same.all(1))[0] + 1) % GRID_PX in (0, 1)
     assert 5 < sum(FACE not in one.labels for one in covered) < 20
     assert not sample.covered
     assert (pixels == sample.pixels).all()
