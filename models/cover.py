@@ -175,7 +175,6 @@ def _samples(values: NDArray[np.float64], like: NDArray[Sample]) -> NDArray[Samp
 
 def _paint(pixels: NDArray[Sample], blocks: Blocks, colours: NDArray[Sample]) -> None:
     """Give each of these blocks its colour, in place."""
-    for row in np.flatnonzero(blocks.any(axis=1)).tolist():
-        where = blocks[row].repeat(GRID_PX)[: pixels.shape[1]]
-        across = colours[row].repeat(GRID_PX, axis=0)[: len(where)]
-        pixels[row * GRID_PX : (row + 1) * GRID_PX, where] = across[where]
+    for row, column in np.argwhere(blocks).tolist():
+        y, x = row * GRID_PX, column * GRID_PX
+        pixels[y : y + GRID_PX, x : x + GRID_PX] = colours[row, column]

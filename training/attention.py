@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from models.card import Card
-from services.attention import closest_pairs, lies_by, need, same_place
+from services.attention import need
+from services.container_places import closest_pairs, lies_by, same_place
 from services.odds import log_odds, probability
 from training.dataset import WASTE_BAD, WASTE_NAMES, WASTE_STATES
 from training.evaluate import (

@@ -33,7 +33,8 @@ from models.detections import Detections
 from models.detectors.waste import MAX_GSD_M
 from models.registration import Change
 from services import judgement as judge
-from services.attention import box_around, lies_by, need, standing
+from services.attention import need
+from services.container_places import box_around, homes_of, lies_by
 from services.events import Observation
 from services.places import may_be_at
 from services.sites import Asset
@@ -98,7 +99,7 @@ def measure(view: View) -> list[Observation]:
         return [*(_unknown(view, *one, unseen) for one in assets), _dirty(view, 0.0, unseen)]
     found, from_above = view.detections["waste"], view.frame.gsd_m is not None
     containers, waste = found.named("container"), found.named("waste")
-    homes = standing(view, assets, containers.boxes)
+    homes = homes_of(view, assets, containers.boxes)
     known = {asset.id: list(home) for (asset, _), home in zip(assets, homes, strict=True) if home}
     places = list(containers.boxes)
     for (_, outline), home in zip(assets, homes, strict=True):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.drawn_site import one_camera
-from services.attention import lies_by, need
+from services.attention import need
+from services.container_places import lies_by
 from services.odds import log_odds, probability
 from services.purposes import waste
 from tests.waste_views import by_quantity, view

@@ -58,7 +58,7 @@ def propose_faces(data: Path, cache: Path) -> Proposals:
     missing = {digests[name]: name for name in names if digests[name] not in known}
     teacher = CenterFace(min_score=_UNSURE / 2) if missing else None
     for digest, name in bar(missing.items(), "faces", len(missing)):
-        pixels = Labelled(data / name, *_nothing()).read().pixels
+        pixels = Labelled(data / name, *nothing()).read().pixels
         assert teacher is not None and pixels is not None
         width = pixels.shape[1]
         plain = [[*r.box, r.score] for r in teacher(pixels)]
@@ -202,7 +202,8 @@ class _Notes:
         return Labelled(path, *arrays(self._boxes), *arrays(self._ignored), taught)
 
 
-def _nothing() -> tuple[Boxes, NDArray[np.int64], Boxes, NDArray[np.int64], NDArray[np.bool_]]:
+def nothing() -> tuple[Boxes, NDArray[np.int64], Boxes, NDArray[np.int64], NDArray[np.bool_]]:
+    """Boxes and labels, ignored ones, and classes taught, of a picture without any object."""
     boxes, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     return boxes, labels, boxes, labels, np.ones(len(LABELS), bool)
 

@@ -4,18 +4,19 @@ Streets alone teach that round and grainy things are faces: woods, heaps and ski
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.redaction import LABELS
 from training import scenes
 from training.labelled import Labelled
-from training.privacy.labels import FACE, HEAD, PLATE
+from training.privacy.labels import FACE, HEAD, PLATE, nothing
 from training.vegetation import read_covers, read_heights
 
+_ABSENT = (FACE, PLATE, HEAD)
 _COVERS_EVERY = 3  # tiles of the same cities look alike
 _GSD_M = (0.02, 0.3)
 
@@ -29,7 +30,7 @@ def read_land(data: Path) -> Iterator[Labelled]:
         return
     covers = read_covers(data, "train")[::_COVERS_EVERY]
     for land in chain(read_heights(data, "train", registered=False), covers):
-        yield replace(_without(FACE, PLATE, HEAD), pixels=land.pixels)
+        yield _empty(land.pixels)
 
 
 def draw_places(count: int, seed: int) -> Iterator[Labelled]:
@@ -42,11 +43,10 @@ def draw_places(count: int, seed: int) -> Iterator[Labelled]:
             scene = scenes.container_park(rng)
         else:
             scene = scenes.aerial(rng, gsd_m=float(np.exp(rng.uniform(*np.log(_GSD_M)))))
-        yield replace(_without(FACE, PLATE, HEAD), pixels=scene.pixels)
+        yield _empty(scene.pixels)
 
 
-def _without(*labels: int) -> Labelled:
-    nothing = np.zeros((0, 4), np.float32)
-    none = np.zeros(0, np.int64)
-    taught = np.isin(np.arange(len(LABELS)), labels)
-    return Labelled(None, nothing, none, nothing, none, taught)
+def _empty(pixels: NDArray[np.uint8]) -> Labelled:
+    labelled = Labelled(None, *nothing(), pixels)
+    labelled.taught[:] = np.isin(range(len(LABELS)), _ABSENT)
+    return labelled
