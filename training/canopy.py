@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from models.detectors.vegetation import Look, VegetationDetector
 from models.heights import LOW_M
 from models.parcels import ALIKE, Z90
-from training import registration
 from training.evaluate import Figure, bootstrap, resampled, told
-from training.vegetation import COVERS, Land, named_heights, read_heights, with_trees
+from training.vegetation import COVERS, Land, read_heights, with_trees
 
 BANDS_M = (LOW_M, 2.0, 5.0, 10.0)
 """Heights from which the next band begins."""
@@ -25,7 +24,6 @@ _TRUTHS = (
     (False, True, ", raw cells"),
 )
 """Whether heights are registered, whether they are of single cells, and how that is told."""
-_MIN_CELLS = 300  # of a side: smaller pieces say too little of shifts
 _LARGE = 40
 _PARCELS = (10, 20, _LARGE, 80)  # cells of the sides of squares that stand for parcels
 
@@ -240,14 +238,3 @@ def _crowns(seen: Sequence[Seen], trees: Sequence[NDArray[np.float32]]) -> dict[
             x, y = np.minimum(np.floor(marks).astype(int), size_xy - 1).T
             rights.append(float((one.look.covers.argmax(0)[y, x] == tree).mean()))
     return {"marked trees said to be one": bootstrap(np.array(rights, np.float64))}
-
-
-def find_shifts(data: Path, detector: VegetationDetector) -> None:
-    """Find anew by how much heights and pictures are apart, and keep it for trainings to come."""
-    fields = {}
-    for split in ("train", "val", "test_inregion"):
-        for name, land in named_heights(data, split, registered=False):
-            if min(land.metres.shape) >= _MIN_CELLS:
-                said = detector.look(land.pixels).metres
-                fields[name] = registration.field_between(said, land.metres)
-    registration.keep(fields)

@@ -1,28 +1,40 @@
 """What heights are learned from: pictures from straight above with LiDAR heights, or with cover."""
 
 import csv
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 
 from models.errors import BadConfiguration
 from models.heights import GRID_M
-from training import registration
+from training import leaning
 from training.dataset import relight
+from training.leaning import Field
+from training.lidar import (
+    BUILDING,
+    GROUND,
+    NOTHING,
+    VEGETATION,
+    Measured,
+    Row,
+    mosaic,
+    place,
+    read_labels,
+    read_picture,
+    read_piece,
+    rows_of,
+)
+from training.registration import field_of
 
 COVERS = ("other", "grass", "tree")
 OTHER, GRASS, TREE = 1, 2, 4
 """Bits of what a cell may be."""
 
 _ANY = OTHER | GRASS | TREE
-_NO_HEIGHT = 65535
 _NO_KIND = 255
 _TREE_M = 2.5  # what is lower may be a shrub or tall grass
 _COVER_GSD_M = 0.6
@@ -51,59 +63,67 @@ class Land:
 def read_heights(
     data: Path, split: str, *, registered: bool = True, raw: bool = False
 ) -> list[Land]:
-    """Land with LiDAR heights; see `named_heights`."""
-    return [land for _, land in named_heights(data, split, registered=registered, raw=raw)]
-
-
-def named_heights(
-    data: Path, split: str, *, registered: bool = True, raw: bool = False
-) -> list[tuple[str, Land]]:
-    """Land with LiDAR heights, and the name of the file of these.
+    """Land with LiDAR heights.
 
     Args:
         data: the folder of all data.
         split: train, val, test_inregion or test_crossregion.
-        registered: heights are moved to where the picture shows them.
+        registered: heights are laid over as the picture shows them, where that is known.
         raw: heights are those of each cell alone, else of the highest of it and the eight around
-            it, as trees lean and LiDAR leaves holes.
+            it, as LiDAR leaves holes and blocks of a picture are laid over a little wrong.
 
     Raises:
         BadConfiguration: it is not there.
     """
     folder = data / "vegetation"
-    try:
-        with (folder / "height.csv").open(encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    except OSError as error:
-        raise BadConfiguration(
-            f"no height.csv in {folder}: name the folder that holds it"
-        ) from error
-    shifts = registration.kept() if registered else {}
-    named = ((Path(row["height"]).name, row) for row in rows)
-    return [(name, _with_heights(folder, row, shifts.get(name), raw)) for name, row in named]
+    rows = rows_of(folder)
+    fields = leaning.kept() if registered else {}
+    laid_over: dict[str, Measured] = {}
+    for region, field in fields.items():
+        own = [row for row in rows if row["region"] == region]
+        if any(row["split"] == split for row in own):
+            laid_over |= _laid_over(folder, own, field)
+    chosen = [row for row in rows if row["split"] == split]
+    pieces = (laid_over.get(row["rgb"]) or read_piece(folder, row) for row in chosen)
+    return [_land(piece, row, raw) for piece, row in zip(pieces, chosen, strict=True)]
 
 
-def _with_heights(
-    folder: Path, row: dict[str, str], shifts: registration.Field | None, raw: bool
-) -> Land:
-    pixels = _picture(folder / row["rgb"])
-    with rasterio.open(folder / row["height"]) as raster:
-        centimetres = raster.read(1)  # uint16
-    known = centimetres != _NO_HEIGHT
-    metres = np.where(known, centimetres / 100, np.nan).astype(np.float32)
-    if shifts is not None:
-        metres = registration.moved(metres, shifts)
+def find_leans(data: Path) -> None:
+    """Find anew how heights lie over pictures, where kinds are known, for trainings to come."""
+    folder = data / "vegetation"
+    of_region: dict[str, list[Row]] = {}
+    for row in rows_of(folder):
+        if row["cls"]:
+            of_region.setdefault(row["region"], []).append(row)
+    wholes = {region: mosaic(folder, rows)[0] for region, rows in of_region.items()}
+    leaning.keep({name: field_of(whole) for name, whole in wholes.items()})
+
+
+def _laid_over(folder: Path, rows: list[Row], field: Field) -> dict[str, Measured]:
+    """The pieces of a region with what each picture shows, also of what stands beyond it."""
+    whole, begins = mosaic(folder, rows)
+    seen = leaning.shown(whole.standing(), field)
+    metres = np.where(seen >= 0, whole.metres.ravel()[seen], np.nan).astype(np.float32)
+    kinds = np.where(seen >= 0, whole.kinds.ravel()[seen], NOTHING).astype(np.uint8)
+    found = {}
+    for row in rows:
+        pixels = read_picture(folder / row["rgb"])
+        here = place(begins[row["rgb"]], pixels.shape)
+        found[row["rgb"]] = Measured(pixels, metres[here], kinds[here])
+    return found
+
+
+def _land(piece: Measured, row: Row, raw: bool) -> Land:
+    """The piece on a grid of `GRID_M`, with what each cell may be."""
+    pixels, metres, kinds = piece
     if row["cls"]:
-        kinds = _labels(folder / row["cls"])
-        if shifts is not None:
-            there = registration.moved(kinds.astype(np.float32), shifts)
-            kinds = np.nan_to_num(there, nan=_NO_KIND).astype(np.uint8)
         covers = np.full(kinds.shape, _ANY, np.uint8)
-        covers[kinds == 0] = OTHER | GRASS
-        covers[kinds == 1] = GRASS | TREE
-        covers[(kinds == 1) & (metres >= _TREE_M)] = TREE
-        covers[kinds == 2] = OTHER
-        metres[kinds > 1] = np.nan
+        covers[kinds == GROUND] = OTHER | GRASS
+        high = kinds == VEGETATION
+        covers[high] = GRASS | TREE
+        covers[high & (metres >= _TREE_M)] = TREE
+        covers[kinds == BUILDING] = OTHER
+        metres = np.where(kinds <= VEGETATION, metres, np.nan).astype(np.float32)
     else:
         covers = np.where(metres >= _TREE_M, TREE, _ANY).astype(np.uint8)
     covers[(pixels == 0).all(2)] = _ANY  # water has no returns, and so no colour
@@ -124,17 +144,6 @@ def _highest_near(metres: NDArray[np.float32]) -> NDArray[np.float32]:
     known = np.where(np.isnan(metres), -1, metres).astype(np.float32)
     highest = cv2.dilate(known, np.ones((3, 3), np.uint8))
     return np.where(np.isnan(metres), np.nan, highest).astype(np.float32)
-
-
-def _picture(path: Path) -> NDArray[np.uint8]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain pictures are welcome
-        with rasterio.open(path) as raster:
-            return np.ascontiguousarray(raster.read((1, 2, 3)).transpose(1, 2, 0))
-
-
-def _labels(path: Path) -> NDArray[np.uint8]:
-    return np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), np.uint8)
 
 
 def read_covers(data: Path, split: str) -> list[Land]:
@@ -162,8 +171,8 @@ def with_trees(data: Path, split: str) -> list[tuple[Land, NDArray[np.float32]]]
     for path in sorted((folder / "images").glob("*.jpg")):
         if _COVER_SPLITS.get(city := path.stem.split("_")[0], "train") != split:
             continue
-        pixels = _picture(path)
-        labels = _labels(folder / "labels" / f"{path.stem}.png")
+        pixels = read_picture(path)
+        labels = read_labels(folder / "labels" / f"{path.stem}.png")
         scale = _COVER_GSD_M / GRID_M
         size = tuple(round(side * scale) for side in labels.shape[::-1])
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)

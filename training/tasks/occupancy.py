@@ -40,8 +40,8 @@ from training.views import crop
 RECIPE = Recipe(
     "occupancy",
     epochs=12,
-    train_px=352,
-    input_px=416,
+    train_px=480,
+    input_px=608,
     frozen_stages=3,
     drawn=80,
     drawn_from=0,
