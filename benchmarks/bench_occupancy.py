@@ -1,10 +1,10 @@
 """People and vehicles in a 1280×960 picture: ours beside torchvision's SSDLite, in one run.
 
 SSDLite-320 MobileNetV3 looks once at 320×320 px (arXiv 1801.04381, 1905.02244); ours looks at the
-picture reduced to 416×416 px, also mirrored, and at all of it as it is: small things count. Only
-the time is compared: no weights of the peer for these classes are to be had, so its own are random;
-`benchmarks.ssdlite` trains it. On one core, and on two: ours then looks at a picture on each, as a
-fleet does, the peer at one on both.
+picture reduced to 608×608 px and at all of it as it is, both also mirrored: small things count.
+Only the time is compared: no weights of the peer for these classes are to be had, so its own are
+random; `benchmarks.ssdlite` trains it. On one core, and on two: ours then looks at a picture on
+each, as a fleet does, the peer at one on both.
 """
 
 import tempfile

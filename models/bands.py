@@ -1,5 +1,6 @@
 """Which bands of a raster hold what, and which of its values is white."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,8 +13,17 @@ from models.errors import BadImage
 
 _SAMPLES, _SAMPLE_PX = 8, 256  # along each side of a raster, and of each sample
 _BRIGHTEST = 99.5  # the percentile that is white
-_COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-_INFRARED = {"nir", "near infrared", "near-infrared", "near_infrared"}
+_COLOURS = ["red", "green", "blue"]
+_PLACES = [("red",), ("green",), ("blue",), ("nir", "alpha")]  # where no band has a name
+_NO_NAME = {"undefined", "gray"}  # of a band of which a file says nothing
+_SAME = {
+    "nearinfrared": "nir",
+    "pir": "nir",
+    "procheinfrarouge": "nir",
+    "rouge": "red",
+    "vert": "green",
+    "bleu": "blue",
+}
 
 
 class Bands(NamedTuple):
@@ -33,26 +43,38 @@ class Bands(NamedTuple):
 def bands_of(data: Any) -> Bands:
     """Tell the bands of an open dataset; reads samples of a fourth one whose kind it does not say.
 
-    A fourth band is near infrared, as cameras of aerial surveys deliver it, unless its samples are
-    all or nothing, as transparency is. Of more bands nothing is guessed.
+    Where they have no names, bands are red, green and blue, and a fourth is near infrared, as
+    cameras of aerial surveys deliver it, unless its samples are all or nothing, as transparency
+    is. Of more bands nothing is guessed.
 
     Raises:
-        BadImage: unsupported_samples.
+        BadImage: unsupported_samples, which says what bands there shall be.
     """
-    kinds, refused = data.colorinterp, BadImage("unsupported_samples", f"{data.count} bands")
-    plain = [n for n, kind in enumerate(kinds, 1) if kind != ColorInterp.alpha]
+    kinds, names = data.colorinterp, [_name(data, band) for band in range(1, data.count + 1)]
+    plain = [
+        band
+        for band, name in enumerate(names, 1)
+        if (name, kinds[band - 1]) != ("alpha", ColorInterp.alpha)
+    ]
     if kinds[0] == ColorInterp.palette or len(plain) == 2 or data.count > 16:
-        raise refused
+        raise BadImage("unsupported_samples", f"{data.count} bands")
     if len(plain) == 1:
         return Bands(plain, False, None)
-    named = set(_COLOURS) <= set(kinds)
-    rgb = [kinds.index(colour) + 1 for colour in _COLOURS] if named else plain[:3]
-    others = [n for n in plain if n not in rgb]
+    named = set(_COLOURS) <= set(names)
+    rgb = [names.index(colour) + 1 for colour in _COLOURS] if named else plain[:3]
+    others = [band for band in plain if band not in rgb]
     if len(plain) > 4:
-        others = [n for n in others if _named_infrared(data, n)]
-        if not named or len(others) != 1:
-            raise refused
-    if others and not _named_infrared(data, others[0]) and _all_or_nothing(data, others[0]):
+        others = [band for band in others if names[band - 1] == "nir"]
+    placed = zip(rgb + others, _PLACES, strict=False)
+    misplaced = any(names[band - 1] not in (None, *place) for band, place in placed)
+    if misplaced or (len(plain) > 4 and not (named and len(others) == 1)):
+        told = ", ".join(name or "without a name" for name in names)
+        raise BadImage(
+            "unsupported_samples",
+            f"bands are {told}; submit red, green, blue and at most one near infrared, and name"
+            " them so in colour interpretation or description",
+        )
+    if others and _transparent(data, others[0], names[others[0] - 1]):
         return Bands(rgb, False, others[0])
     return Bands(rgb + others, bool(others), None)
 
@@ -63,9 +85,23 @@ def white_of(data: Any, bands: Bands) -> float:
     return max(float(np.percentile(values, _BRIGHTEST)), 1.0) if len(values) else 65535.0
 
 
-def _named_infrared(data: Any, band: int) -> bool:
-    described = (data.descriptions[band - 1] or "").strip().lower()
-    return data.colorinterp[band - 1] == ColorInterp.nir or described in _INFRARED
+def _name(data: Any, band: int) -> str | None:
+    """What the file says that a band is; of two different names, both, which no band is.
+
+    GDAL takes three bands of 8 bits for red, green and blue where who wrote them only described
+    them, so a description may gainsay the colour interpretation.
+    """
+    kind = data.colorinterp[band - 1].name
+    described = re.sub(r"[\s_-]", "", (data.descriptions[band - 1] or "").lower())
+    described = _SAME.get(described, described)
+    known = described in ColorInterp.__members__ and described not in _NO_NAME
+    if kind in _NO_NAME:
+        return described if known else None
+    return f"{kind} or {described}" if known and described != kind else kind
+
+
+def _transparent(data: Any, band: int, name: str | None) -> bool:
+    return name == "alpha" or (name is None and _all_or_nothing(data, band))
 
 
 def _all_or_nothing(data: Any, band: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
@@ -98,10 +99,36 @@ def on_grid(
 def _warped(
     raster: Heights, ground: Ground, size_hw: tuple[int, int], smooth: bool
 ) -> NDArray[np.float32]:
+    own = Ground(raster.dataset.transform[:6], horizontal(raster.crs, raster.name).to_wkt())
+    in_cells = own.gsd_m(raster.dataset.shape) / ground.gsd_m(size_hw)
+    edges = Resampling.average if in_cells < _FINER else Resampling.nearest
+    height = _resampled(raster, ground, size_hw, Resampling.bilinear if smooth else edges)
+    known = height[np.isfinite(height)]
+    # A single value stands for no data; heights that differ are in a smaller unit.
+    if not raster.unit_named and known.size and HIGHEST_M < known.min() < known.max() - 1:
+        raise too_high(raster.name, float(known.min()))
+    stray = _no_land(height)
+    if raster.dataset.nodata is None and (smooth or in_cells < _FINER):
+        # A mean of heights and an undeclared -9999 may be as high as land is.
+        low, high = (
+            _resampled(raster, ground, size_hw, one) for one in (Resampling.min, Resampling.max)
+        )
+        # What is interpolated has a part in the next cells too.
+        side = 3 + 2 * int(in_cells / 2) if smooth else 1
+        part = (_no_land(low) | _no_land(high)).astype(np.uint8)
+        stray |= np.asarray(cv2.dilate(part, np.ones((side, side), np.uint8))) > 0
+    return np.where(stray, np.float32(np.nan), height)
+
+
+def _no_land(height: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return (height <= LOWEST_M) | (height >= HIGHEST_M)
+
+
+def _resampled(
+    raster: Heights, ground: Ground, size_hw: tuple[int, int], resampling: Resampling
+) -> NDArray[np.float32]:
+    """A raster on a grid, m; NaN where it says that nobody knows."""
     across = horizontal(raster.crs, raster.name).to_wkt()
-    own = Ground(raster.dataset.transform[:6], across)
-    finer = own.gsd_m(raster.dataset.shape) < _FINER * ground.gsd_m(size_hw)
-    edges = Resampling.average if finer else Resampling.nearest
     try:
         with WarpedVRT(
             raster.dataset,
@@ -111,7 +138,7 @@ def _warped(
             transform=Affine(*ground.affine),
             height=size_hw[0],
             width=size_hw[1],
-            resampling=Resampling.bilinear if smooth else edges,
+            resampling=resampling,
             tolerance=0.001,  # px; with more, what a cell holds depends on the window
             dtype="float32",
             nodata=np.nan,  # what lies outside of the raster too
@@ -121,12 +148,7 @@ def _warped(
     except (RasterioError, CPLE_BaseError, CRSError, OSError) as error:
         raise BadSurface("unreadable", f"{raster.name}: {error}") from error
     scale, offset = raster.dataset.scales[0], raster.dataset.offsets[0]
-    height = np.asarray((band * scale + offset) * raster.unit_m, np.float32)
-    known = height[np.isfinite(height)]
-    # A single value stands for no data; heights that differ are in a smaller unit.
-    if not raster.unit_named and known.size and HIGHEST_M < known.min() < known.max() - 1:
-        raise too_high(raster.name, float(known.min()))
-    return np.where((height > LOWEST_M) & (height < HIGHEST_M), height, np.float32(np.nan))
+    return np.asarray((band * scale + offset) * raster.unit_m, np.float32)
 
 
 def too_high(name: str, lowest_m: float) -> BadSurface:

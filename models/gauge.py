@@ -34,6 +34,8 @@ from models.redaction import Region
 
 _MIN_CELLS = 3
 _DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
+_MOST_LEAN = math.tan(math.radians(30))  # to the side, as the picture shows it
+_LEAST_DOWN = -0.1  # a camera looks down at the foot, unless the gauge has fallen on its back
 _AROUND = 0.15  # of an outline's longer side, searched around it
 _MORE_PX = 3  # rows above and below a centimetre that are compared with it
 _SHADE = 0.3  # of the light: what is darker is not taken for shade
@@ -51,7 +53,18 @@ Outline = NDArray[np.float32]
 
 _SETTINGS = (
     (CELLS, CELL_CM, WIDTH_CM, PX_PER_CM, READABLE),
-    (_MIN_CELLS, _DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _PAPER, _NOISE, _DIRT),
+    (
+        _MIN_CELLS,
+        _DARK_LEVEL,
+        _MOST_LEAN,
+        _LEAST_DOWN,
+        _AROUND,
+        _MORE_PX,
+        _SHADE,
+        _PAPER,
+        _NOISE,
+        _DIRT,
+    ),
     (_HEIGHT, _HALF),
 )
 MODEL = f"gauge@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
@@ -71,9 +84,10 @@ class Reading:
         outline: float32 (4, 2) px, the whole gauge in the picture, clockwise from its upper left
             corner; None where it is not found.
         reason: why there is no height: `dark`; `no_gauge`; `two_gauges`, a marker in two places;
-            `upside_down`; `too_few_cells`, fewer than three; `obstructed`, where the print shows
-            below what hides it, as it never does below grass; `out_of_view`, where the picture ends
-            above the grass, or a cover lies where the grass ends. Else None.
+            `upside_down`; `not_upright`, where it leans or has fallen over; `too_few_cells`, fewer
+            than three; `obstructed`, where the print shows below what hides it, as it never does
+            below grass; `out_of_view`, where the picture ends above the grass, or a cover lies
+            where the grass ends. Else None.
     """
 
     height_cm: float | None
@@ -160,15 +174,15 @@ def look(
         return _unknown(found.reason, found.cells)
     whole = (found.outline() + corner).astype(np.float32)
     readable = int((found.alike >= READABLE).sum())
-    if reason := _unreadable(found):
+    to_px = np.array([[1, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]]) @ found.to_px
+    size_wh = pixels.shape[1], pixels.shape[0]
+    if reason := _unreadable(found, looking_down(to_px, size_wh, 0.0)):
         return _unknown(reason, readable, whole)
     free = _free(found)
     height, spread, misfit = _step(free)
     if reason := _hidden(found, free, height, spread):
         return _unknown(reason, readable, whole)
-    shift = np.array([[1, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]])
-    size_wh = pixels.shape[1], pixels.shape[0]
-    down = looking_down(shift @ found.to_px, size_wh, height)
+    down = looking_down(to_px, size_wh, height)
     return Step(height, spread, misfit, down, found.px_cm(height)), found, corner
 
 
@@ -176,11 +190,16 @@ def _unknown(reason: str, cells: int = 0, outline: Outline | None = None) -> Rea
     return Reading(None, None, None, 0.0, cells, outline, reason)
 
 
-def _unreadable(found: Found) -> str | None:
+def _unreadable(found: Found, down_at_foot: float) -> str | None:
     outline = found.outline()
-    if outline[:2, 1].mean() > outline[2:, 1].mean():  # rows count downwards
+    right, down = outline[2:].mean(0) - outline[:2].mean(0)  # from its head to its foot
+    if down < 0:
         return "upside_down"
-    return "too_few_cells" if (found.alike >= READABLE).sum() < _MIN_CELLS else None
+    if abs(right) > _MOST_LEAN * down:
+        return "not_upright"
+    if (found.alike >= READABLE).sum() < _MIN_CELLS:
+        return "too_few_cells"
+    return "not_upright" if down_at_foot < _LEAST_DOWN else None
 
 
 def _hidden(found: Found, free: Floats, height: float, spread: float) -> str | None:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from models.detections import Detections
 
-MAX_DETECTIONS = 300
+MAX_DETECTIONS = 5000
+"""Of a picture: more than any shows, so that what is counted never stops at it."""
+
 _NMS_IOU = 0.45
 _AT_BORDER_PX = 3
 

@@ -107,8 +107,8 @@ class Raster:
         Raises:
             BadImage: damaged, truncated; no_georeference; unsupported_samples (anything but one,
                 three or four bands of 8 or 16 bits without sign, or more whose colours and near
-                infrared are named); block_too_large, where it cannot be read by windows: rewrite
-                it as a COG; too_many_pixels; too_coarse, where a px is larger than `COARSEST_M`.
+                infrared are named; bands named as anything else); block_too_large, where it cannot
+                be read by windows: rewrite it as a COG; too_many_pixels; too_coarse, where a px is larger than `COARSEST_M`.
             StorageError: from `source`.
         """
         self.name = name
@@ -178,7 +178,7 @@ class Raster:
                 valid &= self._data.read(self._bands.alpha, **options) > 0
         levels = self._levels(pixels).transpose(1, 2, 0)  # (H, W, 1, 3 or 4)
         infrared = np.ascontiguousarray(levels[..., 3]) if self.infrared else None
-        rgb = np.ascontiguousarray(np.broadcast_to(levels[..., :3], (*shape, 3)))
+        rgb = np.array(np.broadcast_to(levels[..., :3], (*shape, 3)), order="C")
         rgb[~valid] = _NO_DATA_LEVEL
         rgb.setflags(write=False)
         ground = self.ground.part(left, top, width / shape[1], height / shape[0])

@@ -107,7 +107,7 @@ class KnownView:
 
     def find(self, pixels: Pixels, covers: Sequence[Region] = ()) -> Sight:
         """Look for the view in uint8 (H, W, 3) RGB pixels; what is covered there does not count."""
-        if pixels.mean() < _DARK_LEVEL:
+        if _level(pixels, covers) < _DARK_LEVEL:
             return Sight("dark", None, 0)
         scale = self._size_wh[0] / pixels.shape[1], self._size_wh[1] / pixels.shape[0]
         boxes = [np.multiply(region.box, (*scale, *scale)) for region in covers]
@@ -148,6 +148,14 @@ class KnownView:
         edges, colours = zip(*unlike, strict=True)
         known = [colour for colour in colours if colour is not None]
         return Change(min(edges), min(known, default=None))
+
+
+def _level(pixels: Pixels, covers: Sequence[Region]) -> float:
+    """Mean of what no cover hides, whose grey would be light by night; 0 where all is hidden."""
+    free = np.ones(pixels.shape[:2], np.uint8)
+    for x1, y1, x2, y2 in (region.box for region in covers):
+        free[max(y1, 0) : y2, max(x1, 0) : x2] = 0
+    return float(np.mean(cv2.mean(pixels, free)[:3]))
 
 
 def _corners(pixels: Pixels, covers: Sequence[Floats]) -> tuple[NDArray[np.float32], Pixels]:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 
 import CSF
 import cv2
@@ -15,6 +16,13 @@ CLOTH_M = 1.0
 
 GROUND_M = 0.3
 """Returns nearer to the cloth's ground are ground: rough lawn and the noise of a scanner."""
+
+_SUNK_M = 8.0
+"""Values this far below all the land around are echoes or mismatches: each would hold the cloth
+down for a hundred metres around."""
+
+_LAND_SHARE = 1  # %, of what lies around, that is land however deep it lies: gaps in a wood
+_TILE, _AROUND = 25, 40  # meshes
 
 _RELAXATIONS = 64  # on each level: a plane under a gap of 100 m is right to some 5 cm
 
@@ -72,6 +80,8 @@ def ground_cells(
     step = max(1, round(CLOTH_M / cell_m))
     rows, columns = _lowest_in_each(lowest, step)
     heights = lowest[rows, columns]
+    land = ~_sunk(heights, rows // step, columns // step)
+    rows, columns, heights = rows[land], columns[land], heights[land]
     points = np.column_stack([columns * cell_m, rows * cell_m, heights - heights.min()])
     on = _under_cloth(points.astype(np.float64))
     held = np.zeros_like(touched)
@@ -96,6 +106,27 @@ def _lowest_in_each(
     row, column = np.nonzero(np.isfinite(blocks.min(-1)))
     inner = where[row, column]
     return row * step + inner // step, column * step + inner % step
+
+
+def _sunk(
+    heights: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Which heights lie far below land, in holes that are less than three meshes wide."""
+    level = np.full((rows.max() + 1, columns.max() + 1), np.inf, np.float32)
+    level[rows, columns] = heights
+    closed = cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    hole = level < np.asarray(closed) - _SUNK_M
+    for top, left in product(*(range(0, side, _TILE) for side in level.shape)):
+        tile = np.s_[top : top + _TILE, left : left + _TILE]
+        if not hole[tile].any():
+            continue
+        wide = level[
+            max(0, top - _AROUND) : top + _TILE + _AROUND,
+            max(0, left - _AROUND) : left + _TILE + _AROUND,
+        ]
+        land_m = np.percentile(wide[np.isfinite(wide)], _LAND_SHARE, method="higher")
+        hole[tile] &= level[tile] < land_m - _SUNK_M
+    return np.asarray(hole[rows, columns], np.bool_)
 
 
 def _under_cloth(points: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -21,6 +21,7 @@ STRIDES = (8, 16, 32)
 _OVERLAP = 0.45  # of a square and the next, in the network's own squares
 _PART_PX = 1920  # longest side of what is looked at at once: memory bounds it
 _GREY = 127  # beside a picture
+_UNSURE = 300  # best finds of a picture that an evaluation sees below the card's thresholds
 _KEPT_SIZES = 8  # of pictures, whose points are remembered: megabytes each
 
 
@@ -96,8 +97,8 @@ class Runtime:
 
         Args:
             pixels: the image.
-            min_score: one threshold for all classes (an evaluation wants nearly all); the card's
-                when None.
+            min_score: one threshold for all classes (an evaluation wants nearly all, and below the
+                card's sees the best alone); the card's when None.
 
         Raises:
             BadAnswer: the network gave a number that is not finite.
@@ -122,16 +123,15 @@ class Runtime:
         if not all(np.isfinite(part).all() for part in dense):
             raise BadAnswer("not_finite", f"output of {card.model}")
         scores = _sigmoid(dense.logits)  # (A, C)
-        floors = np.array(
-            [card.min_score[n] if min_score is None else min_score for n in architecture.names],
-            np.float32,
-        )
-        where, labels = np.nonzero(scores >= floors)
+        floors = np.array([card.min_score[n] for n in architecture.names], np.float32)
+        where, labels = np.nonzero(scores >= (floors if min_score is None else min_score))
         boxes = boxes_of(dense.distances[where], at[where]) / scale
         boxes = np.clip(boxes, 0, np.array(size_hw[::-1] * 2, np.float32))
         solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
         where, labels, boxes = where[solid], labels[solid], boxes[solid]
-        kept = suppress(boxes, scores[where, labels], labels)[:MAX_DETECTIONS]
+        kept = suppress(boxes, scores[where, labels], labels)
+        sure = (scores[where, labels] >= floors[labels])[kept]
+        kept = kept[sure | (np.arange(len(kept)) < _UNSURE)][:MAX_DETECTIONS]
         where, labels = where[kept], labels[kept]
         facts = {}
         for name, logit in zip(architecture.image_names, dense.image, strict=True):

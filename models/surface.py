@@ -75,6 +75,7 @@ class SurfaceModel:
             both = shared(self._terrain, "terrain", *both)
         seen = [self._above(*sample)[:2] for sample in samples(both)]
         in_metres([top for _, top in seen], self._surface)
+        _on_ground([top for _, top in seen], [height for height, _ in seen])
         plausible([height for height, _ in seen], accuracy_m)
 
     def heights(
@@ -186,13 +187,15 @@ class PointCloud:
         self._check([self._wider(*sample) for sample in samples(both)])
 
     def _check(self, grids: Sequence[Grid]) -> None:
-        surfaces, heights = [], []
+        surfaces, seen, heights = [], [], []
         for cells, wide in zip(gather(self._clouds, grids), grids, strict=True):
             lowest = np.where(np.isfinite(cells.lowest), cells.lowest, np.nan)
             bare_ground = mean_of(cells.total[GROUND], cells.counts[GROUND])
             surfaces.append(bare_ground if self._classified else lowest)
+            seen.append(lowest)
             heights.append(lowest - self._under(cells, *wide)[0])
         in_metres(surfaces, self._clouds)
+        _on_ground(seen, heights)
         plausible(heights, self._accuracy_m)
 
     def heights(
@@ -249,3 +252,16 @@ class PointCloud:
             cell_m = ground.gsd_m(size_hw)
             known = ground_cells(np.where(met, lowest, np.nan), level, cell_m)
         return bare(level, known, ground.gsd_m(size_hw))
+
+
+def _on_ground(seen: Sequence[Metres], heights: Sequence[Metres]) -> None:
+    """Refuse what was measured above ground that nobody knows: all would be unknown, silently.
+
+    Raises:
+        BadSurface: `mismatch`.
+    """
+    measured, known = (any(np.isfinite(sample).any() for sample in of) for of in (seen, heights))
+    if measured and not known:
+        raise BadSurface(
+            "mismatch", "no bare ground is known below what was measured: give another `terrain`"
+        )

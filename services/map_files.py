@@ -116,7 +116,7 @@ def parcels(
         {
             "type": "Feature",
             "id": asset.id,
-            "geometry": asset.geometry.model_dump(mode="json"),
+            "geometry": _geometry(asset),
             "properties": {
                 "asset": asset.id,
                 "kind": asset.kind,
@@ -128,6 +128,12 @@ def parcels(
         if asset.id in told
     ]
     return {"type": "FeatureCollection", "features": features}
+
+
+def _geometry(asset: Asset) -> dict[str, Any]:
+    """GeoJSON whose outer rings are counter-clockwise, as RFC 7946 wants them."""
+    drawn = shapely.geometry.shape(asset.geometry.model_dump(mode="json"))
+    return dict(shapely.geometry.mapping(shapely.orient_polygons(drawn)))
 
 
 def _reaches_beyond(asset: Asset, ground: Ground, size_hw: tuple[int, int]) -> bool:

@@ -76,10 +76,10 @@ class Observing:
             kind=origin.site.kinds.get(asset),
             camera=origin.camera,
             quantity=quantity,
-            value=None if value is None else round(value, 4),
+            value=rounded(value, unit),
             unit=unit,
-            low=None if low is None else round(low, 4),
-            high=None if high is None else round(high, 4),
+            low=rounded(low, unit),
+            high=rounded(high, unit),
             reason=reason,
             confidence=None if confidence is None else round(confidence, 4),
             observed_at=origin.observed_at,
@@ -91,3 +91,10 @@ class Observing:
             detail={name: round(float(share), 4) for name, share in (detail or {}).items()},
             position=position,
         )
+
+
+def rounded(value: float | None, unit: str) -> float | None:
+    """To four decimals; on a square metre to four digits: in a large place decimals leave none."""
+    if value is None:
+        return None
+    return float(f"{value:.4g}") if unit.endswith("/m2") else round(value, 4)

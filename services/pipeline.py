@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.detections import Detections
 from models.detectors.vegetation import MAX_GSD_M
 from models.errors import BadImage, NoSuchObject, ObjectExists, Reasoned, StorageError
@@ -163,7 +166,8 @@ class Line:
         """Measure and publish what was seen; of a window of a raster, heights too."""
         redacted_key, files = self.published(item, ".jpg"), {}
         with stages.of("measure"):
-            view = self._view(item.key, frame, detections, self.work(item), redacted_key)
+            valid = taken.valid if taken else None
+            view = self._view(item.key, frame, detections, self.work(item), redacted_key, valid)
             observations = [o for p in self.purposes.values() for o in p.measure(view)]
             observations += view.sightings()
             source = self._height_source(item) if taken else None
@@ -205,6 +209,7 @@ class Line:
         detections: Mapping[str, Detections],
         work: str,
         redacted_key: str,
+        valid: NDArray[np.bool_] | None,
     ) -> View:
         camera = self.site.camera_of(key)
         known = self.references.of(camera) if self.references and camera else None
@@ -222,6 +227,7 @@ class Line:
             known,
             sight,
             self.eyes.detectors,
+            valid,
         )
 
     def _publish(self, key: str, frame: RedactedFrame) -> str:

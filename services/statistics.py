@@ -10,9 +10,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.events import Instant, Observation, Probability, Wire
+from services.observing import rounded
 from services.record import picture_of
 
 QUARTER = timedelta(minutes=15)
+_LONGEST_GAP = timedelta(days=7)
+"""That is filled: a picture with a wrong clock, years off, would make millions of quarters."""
 
 
 class QuarterHour(Wire):
@@ -77,6 +80,8 @@ def quarter_hours(observations: Iterable[Observation], purpose: str) -> list[Qua
 def without_gaps(quarters: Iterable[QuarterHour]) -> Iterator[QuarterHour]:
     """The same, and between the first and last of an asset those without pictures, all unknown.
 
+    A gap of more than a week stays one.
+
     Args:
         quarters: in the order of `quarter_hours`.
     """
@@ -84,6 +89,8 @@ def without_gaps(quarters: Iterable[QuarterHour]) -> Iterator[QuarterHour]:
     for _, group in groupby(quarters, lambda quarter: (quarter.asset, quarter.quantity)):
         due: datetime | None = None
         for quarter in group:
+            if due is not None and quarter.start - due > _LONGEST_GAP:
+                due = None
             while due is not None and due < quarter.start:
                 yield quarter.model_copy(update=nothing | {"start": due})
                 due += QUARTER
@@ -118,14 +125,15 @@ def day_profile(quarters: Iterable[QuarterHour], zone: ZoneInfo) -> list[Hour]:
     profile = []
     for hour, group in sorted(hours.items()):
         known = [q for q in group if q.low is not None]
+        unit = group[0].unit
         means = [q.mean for q in known if q.mean is not None]
         profile.append(
             Hour(
                 hour,
                 sum(q.unknown for q in group) / len(group),
-                _mean(means) if len(means) == len(known) else None,
-                _mean([q.low for q in known if q.low is not None]),
-                _mean([q.high for q in known if q.high is not None]),
+                _mean(means, unit) if len(means) == len(known) else None,
+                _mean([q.low for q in known if q.low is not None], unit),
+                _mean([q.high for q in known if q.high is not None], unit),
             )
         )
     return profile
@@ -143,19 +151,20 @@ def _summary(asset: str, quantity: str, start: datetime, group: list[Observation
     ]
     known = [(low, high) for low, high in spans if low is not None and high is not None]
     values = [one.value for one in group if one.value is not None]
+    unit = group[0].unit
     return QuarterHour(
         asset=asset,
         quantity=quantity,
-        unit=group[0].unit,
+        unit=unit,
         start=start,
         pictures=len(group),
         unknown=round(1 - len(known) / len(group), 4),
-        mean=_mean(values) if len(values) == len(known) else None,
-        low=_mean([low for low, _ in known]),
-        high=_mean([high for _, high in known]),
+        mean=_mean(values, unit) if len(values) == len(known) else None,
+        low=_mean([low for low, _ in known], unit),
+        high=_mean([high for _, high in known], unit),
         peak=max(values or [high for _, high in known], default=None),
     )
 
 
-def _mean(values: list[float]) -> float | None:
-    return round(sum(values) / len(values), 4) if values else None
+def _mean(values: list[float], unit: str) -> float | None:
+    return rounded(sum(values) / len(values), unit) if values else None

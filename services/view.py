@@ -13,7 +13,8 @@ from models.detections import Detections
 from models.detectors import Detector
 from models.frame import Position
 from models.ground import Ground
-from models.redaction import RedactedFrame
+from models.plan import GRID_PX, plan_of
+from models.redaction import PRIVATE_ZONE, RedactedFrame
 from models.registration import Change, KnownView, Sight
 from services.events import Observation
 from services.judgement import LOST_VIEW, Limits
@@ -46,6 +47,7 @@ class View(Observing):
         known: the camera's view as it should be; None without references.
         sight: what became of it in this image.
         detectors: detector name → detector, for what a purpose asks about places of its own.
+        valid: bool (H, W) px of a window of a raster, where there is data; None where all is.
     """
 
     site: Site
@@ -58,6 +60,7 @@ class View(Observing):
     known: KnownView | None = None
     sight: Sight | None = None
     detectors: Mapping[str, Detector] = field(default_factory=dict)
+    valid: NDArray[np.bool_] | None = None
 
     @property
     def origin(self) -> Origin:
@@ -88,13 +91,14 @@ class View(Observing):
     def assets(self, purpose: str) -> list[tuple[Asset, NDArray[np.float32]]]:
         """The assets of a purpose that this picture shows, with their outlines (N, 2) in px.
 
-        A fixed camera shows those with an outline in its view, moved as the view has moved; an
+        A fixed camera shows those with an outline in its view, moved as the view has moved, but
+        not off the border where it is drawn there: what the picture cuts has its feet on it. An
         orthophoto those whose geometry lies whole in it and not on its rim, a point as a square of
         `POINT_M`: of one that is cut, a part would be taken for all.
         """
         if self.camera is not None:
             listed = self.site.assets_in(self.camera.id, purpose)
-            return [(asset, self.placed(asset.views[self.camera.id])) for asset in listed]
+            return [(a, self.placed(a.views[self.camera.id], at_border=True)) for a in listed]
         if self.frame.ground is None or self.frame.gsd_m is None:
             return []
         height, width = self.frame.pixels.shape[:2]
@@ -106,6 +110,27 @@ class View(Observing):
                 shown.append((asset, outline))
         return shown
 
+    def holes(self, asset: Asset) -> list[NDArray[np.float32]]:
+        """What is no part of an asset's outline from above, though it lies within: (N, 2) px."""
+        if self.camera is not None or self.frame.ground is None or self.frame.gsd_m is None:
+            return []
+        rings = rings_from_above(asset, self.frame.ground, self.frame.gsd_m)
+        return [ring.astype(np.float32) for ring in rings[1:]]
+
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Which px (H, W) say nothing of the place: covered by redaction, or without data."""
+        height, width = self.frame.pixels.shape[:2]
+        hidden = np.zeros((height, width), bool) if self.valid is None else ~self.valid
+        for region in self.frame.regions:
+            # The region of a camera's zone is the box around it, which holds more than is hidden.
+            if self.camera is None or region.label != PRIVATE_ZONE:
+                x1, y1, x2, y2 = region.box
+                hidden[y1:y2, x1:x2] = True
+        zones = [zone.tolist() for zone in self.private_zones(moved=False)]
+        blocks = plan_of((height, width), (), zones, "solid").solid
+        return hidden | blocks.repeat(GRID_PX, 0).repeat(GRID_PX, 1)[:height, :width]
+
     def private_zones(self, *, moved: bool) -> list[NDArray[np.float32]]:
         """The camera's private zones (N, 2) px: as redaction covered them, or moved with the view.
 
@@ -115,15 +140,27 @@ class View(Observing):
         return [self.placed(zone, moved=moved) for zone in zones]
 
     def placed(
-        self, points: Sequence[tuple[float, float]], *, moved: bool = True
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        moved: bool = True,
+        at_border: bool = False,
     ) -> NDArray[np.float32]:
-        """Points drawn in the camera's view, (N, 2) px of this picture, moved as the view has."""
+        """Points drawn in the camera's view, (N, 2) px of this picture, moved as the view has.
+
+        With `at_border`, those drawn on the picture's border stay on it, or move beyond it.
+        """
         assert self.camera is not None
         drawn = np.array(points, np.float64)
         if moved and self.sight is not None and self.sight.affine is not None:
             drawn = drawn @ self.sight.affine[:, :2].T + self.sight.affine[:, 2]
-        here = self.camera.scaled(drawn.tolist(), self.frame.pixels.shape[:2])
-        return np.array(here, np.float32)
+        height, width = self.frame.pixels.shape[:2]
+        here = np.array(self.camera.scaled(drawn.tolist(), (height, width)), np.float32)
+        if at_border:
+            first, last = np.array(points) <= 0, np.array(points) >= self.camera.size_wh
+            here = np.where(first, np.minimum(here, 0), here)
+            here = np.where(last, np.maximum(here, np.array([width, height], np.float32)), here)
+        return here
 
     def change(self, asset: Asset) -> Change | None:
         """How much an asset's place differs from the references; None without them."""

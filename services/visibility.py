@@ -14,9 +14,12 @@ _BLANK_SPREAD = 8.0
 _BLOCK_PX, _LOOKED_AT_PX = 16, 640
 
 
-def blank(pixels: NDArray[np.uint8]) -> str | None:
-    """Why a picture uint8 (H, W, 3) RGB shows nothing: `dark`, or `blank` as in fog; None else."""
-    if pixels.mean() < DARK_LEVEL:
+def blank(pixels: NDArray[np.uint8], hidden: NDArray[np.bool_] | None = None) -> str | None:
+    """Why a picture uint8 (H, W, 3) RGB shows nothing: `dark`, or `blank` as in fog; None else.
+
+    What is `hidden` (H, W) is no light: the grey of a private zone is as bright by night.
+    """
+    if _level(pixels, np.ones(pixels.shape[:2], bool) if hidden is None else ~hidden) < DARK_LEVEL:
         return "dark"
     height, width = pixels.shape[:2]
     size_wh = [max(1, side * _LOOKED_AT_PX // max(height, width)) for side in (width, height)]
@@ -28,13 +31,24 @@ def blank(pixels: NDArray[np.uint8]) -> str | None:
     return "blank" if spreads.size and np.percentile(spreads, 90) < _BLANK_SPREAD else None
 
 
-def dark(pixels: NDArray[np.uint8], outline: NDArray[np.float32], least: float = 0.5) -> str | None:
+def dark(
+    pixels: NDArray[np.uint8],
+    outline: NDArray[np.float32],
+    least: float = 0.5,
+    *,
+    valid: NDArray[np.bool_] | None = None,
+    hidden: NDArray[np.bool_] | None = None,
+) -> str | None:
     """Why nothing is known of an outline (N, 2) px: `dark`, `out_of_view`; None else.
+
+    Of one that is hidden whole its light is not known: others say whether what hides it matters.
 
     Args:
         pixels: uint8 (H, W, 3) of the picture.
         outline: what is looked at.
         least: share of it that the picture must show.
+        valid: bool (H, W), where the picture has data; everywhere where None.
+        hidden: bool (H, W), what is covered, see `View.hidden`; nothing where None.
     """
     height, width = pixels.shape[:2]
     drawn = make_valid(Polygon(outline))
@@ -42,5 +56,18 @@ def dark(pixels: NDArray[np.uint8], outline: NDArray[np.float32], least: float =
         return "out_of_view"
     x1, y1 = np.clip(outline.min(0), 0, [width, height]).astype(int)
     x2, y2 = np.clip(np.ceil(outline.max(0)), 0, [width, height]).astype(int)
-    part = pixels[y1:y2, x1:x2]
-    return "dark" if part.size and part.mean() < DARK_LEVEL else None
+    inside = np.zeros((y2 - y1, x2 - x1), np.uint8)
+    if not inside.size:
+        return None
+    cv2.fillPoly(inside, [np.round(outline - [x1, y1]).astype(np.int32)], 1)
+    part, shown = np.s_[y1:y2, x1:x2], inside > 0
+    if valid is not None and (shown & valid[part]).sum() < least * shown.sum():
+        return "out_of_view"
+    if hidden is not None:
+        shown &= ~hidden[part]
+    return "dark" if shown.any() and _level(pixels[part], shown) < DARK_LEVEL else None
+
+
+def _level(pixels: NDArray[np.uint8], where: NDArray[np.bool_]) -> float:
+    """Mean of the pixels there, 0 where there are none."""
+    return float(np.mean(cv2.mean(pixels, where.astype(np.uint8))[:3]))

@@ -29,8 +29,10 @@ from typing import cast
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Geod
 from shapely.geometry import shape
+from shapely.geometry.polygon import orient
 
 from models.counting import MISSED, count, count_found, kinds
 from models.detections import Detections
@@ -88,17 +90,35 @@ def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
 def measure(view: View) -> list[Observation]:
     """The observations that one view supports."""
     found, assets = countable(view), view.assets("occupancy")
-    unseen = view.unseen or blank(view.frame.pixels)
+    hidden = view.hidden
+    unseen = view.unseen or blank(view.frame.pixels, hidden)
     nothing = {group: _coarse(view, group) or unseen for group in found}
     marked = [(asset, outline) for asset, outline in assets if asset.kind == "stall"]
     observations = list(stalls(view, marked, found["vehicle"], nothing["vehicle"]))
     middles = np.array([outline.mean(0) for _, outline in marked], np.float32).reshape(-1, 2)
     for asset, outline in assets:
         if asset.kind != "stall":
-            own = within(outline, middles) & (asset.kind in PARKING)
+            own = _within(view, asset, outline, middles) & (asset.kind in PARKING)
             mine = list(compress(observations, own))
-            observations += _area(view, asset, outline, found, mine, nothing[KINDS[asset.kind]])
+            why = nothing[KINDS[asset.kind]] or dark(
+                view.frame.pixels,
+                outline,
+                0 if mine else _SHOWN,
+                valid=view.valid,
+                hidden=hidden,
+            )
+            observations += _area(view, asset, outline, found, mine, why)
     return observations
+
+
+def _within(
+    view: View, asset: Asset, outline: Outline, points: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Which points (N, 2) px lie in an asset's outline, and in none of its holes."""
+    inside = within(outline, points)
+    for hole in view.holes(asset):
+        inside &= ~within(hole, points)
+    return inside
 
 
 def _coarse(view: View, group: str) -> str | None:
@@ -119,9 +139,8 @@ def _area(
 ) -> Iterator[Observation]:
     """How many there are, and how full, long or used that is."""
     group, told_from = KINDS[asset.kind], view.site.min_count
-    unknown = nothing or dark(view.frame.pixels, outline, 0 if marked else _SHOWN)
-    unknown = unknown or (_untold(marked) if marked else _occluded(view, outline, group, found))
-    inside = found[group].where(within(outline, feet(view, found[group])))
+    unknown = nothing or (_untold(marked) if marked else _occluded(view, outline, group, found))
+    inside = found[group].where(_within(view, asset, outline, feet(view, found[group])))
     taken = [one.value for one in marked]
     number = None if unknown else taken_of(taken) if taken else count_found(inside, group)
     value, low, high = (None, None, None) if number is None else map(_whole, number)
@@ -196,8 +215,9 @@ def _area_m2(view: View, asset: Asset) -> float | None:
         private = share_in(outline, zones)
     if asset.geometry.type != "Polygon":
         return None
-    area, _ = _GEOD.geometry_area_perimeter(shape(asset.geometry.model_dump()))
-    return max(abs(area) * (1 - private), 1.0)
+    # By the turn of its ring a hole is added or taken away.
+    area, _ = _GEOD.geometry_area_perimeter(orient(shape(asset.geometry.model_dump())))
+    return max(area * (1 - private), 1.0)
 
 
 def _whole(number: float) -> int:

@@ -125,7 +125,7 @@ def _unseen(view: View) -> str | None:
     """Why nothing can be said of the whole picture; None where it shows something."""
     if view.frame.gsd_m is not None:
         return "too_coarse" if view.frame.gsd_m > MAX_GSD_M else None
-    return view.unseen or blank(view.frame.pixels)
+    return view.unseen or blank(view.frame.pixels, view.hidden)
 
 
 def _dirty(view: View, probability: float, unseen: str | None) -> Observation:
@@ -155,7 +155,8 @@ def _overflow(
     """Of a container whose states by its look are known, or else how its place changed."""
     change, calm = view.change(asset), _calm(states) if states else None
     score = beside["waste_beside"]
-    if reason := dark(view.frame.pixels, outline) or _hidden(calm, score, change):
+    unseen = dark(view.frame.pixels, outline, valid=view.valid, hidden=view.hidden)
+    if reason := unseen or _hidden(calm, score, change):
         return _unknown(view, asset, outline, reason)
     probability = need(calm, score, None if change is None else change.colour)
     detail = dict(beside)

@@ -123,3 +123,19 @@ def test_a_calibrated_camera_gives_a_density():
     assert (one.low, one.high) == pytest.approx((8 / 80, 10 / 80), rel=0.02)
     few = said(on_ground(PLACE))["place", "occupancy.density"]
     assert (few.value, few.low, few.reason) == (None, 0, "below_min_count")
+
+
+def test_a_density_in_a_large_place_is_not_zero():
+    corners = [[2.7, 48.5], [2.704, 48.5], [2.704, 48.502], [2.7, 48.502], [2.7, 48.5]]
+    large = site_of(
+        ("lot", "car-park", LOT, "{}"),
+        edit=lambda text: text.replace(
+            "{type: Point, coordinates: [-3.3, 47.7]}",
+            f"{{type: Polygon, coordinates: [{corners}]}}",
+        ),
+    )
+    found = said(large, [("car", 150, 180, 170, 200)])
+    one, count = found["lot", "occupancy.density"], found["lot", "occupancy.count"]
+    area_m2 = count.high / one.high
+    assert area_m2 == pytest.approx(295.5 * 222.4, rel=0.01)
+    assert one.value == pytest.approx(count.value / area_m2, rel=1e-3)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.card import Architecture, Card
 from models.counting import (
     GROUPS,
     count,
@@ -16,6 +17,7 @@ from models.counting import (
     standing_for,
 )
 from models.detections import Detections
+from models.runtime import DenseArrays, Runtime, points
 from training.counts import figures, stand_for
 from training.dataset import Sample
 from training.evaluate import Scored
@@ -155,3 +157,31 @@ def test_a_class_that_nobody_labelled_is_not_measured():
 
 def test_every_class_is_counted_with_one_group():
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(NAMES)
+
+
+class Crowd(Runtime):
+    """Stands for a network that sees somebody at each finest point, the first `sure` surely."""
+
+    def __init__(self, sure):
+        architecture = Architecture(NAMES, input_px=256)
+        self.card = Card("crowd", architecture, "", dict.fromkeys(NAMES, 0.5), {}, "", "")
+        self._sure = sure
+
+    def _both_ways(self, pixels):
+        at = points(*pixels.shape[:2])
+        logits = np.full((len(at), len(NAMES)), -12, np.float32)
+        logits[at[:, 7] == 8, 0] = -4
+        logits[: self._sure, 0] = 4
+        some = np.zeros((len(at), 0), np.float32)
+        return DenseArrays(logits, np.full((len(at), 4), 0.4, np.float32), some, some[0])
+
+
+def test_a_count_stops_at_no_number_that_a_picture_shows():
+    pixels = np.zeros((256, 512, 3), np.uint8)
+    assert len(Crowd(900).detect(pixels[:, :256])) == 900
+    assert len(Crowd(2000).detect_at_full_size(pixels)) == 2000
+
+
+def test_an_evaluation_sees_all_that_is_sure_and_the_best_of_the_rest():
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    assert [len(Crowd(sure).detect(pixels, 0.01)) for sure in (900, 100)] == [900, 300]

@@ -131,6 +131,26 @@ def test_a_gauge_that_stands_on_its_head_is_refused(turned):
     assert (seen.height_cm, seen.reason) == (None, "upside_down")
 
 
+@pytest.mark.parametrize(
+    ("turn", "reason"),
+    [
+        ({"roll": np.radians(20)}, None),
+        ({"roll": np.radians(40)}, "not_upright"),
+        ({"roll": np.radians(-85)}, "not_upright"),
+        ({"down": -0.5}, "not_upright"),  # as a camera sees it that looks down at one on its back
+        ({"down": -0.9, "yaw": 0.6}, "not_upright"),
+    ],
+)
+def test_a_gauge_that_has_fallen_over_is_refused(turn, reason):
+    seen = read_gauge(hung(cut(0), **turn))
+    assert (seen.height_cm is None, seen.reason) == (reason is not None, reason)
+
+
+def test_a_gauge_is_read_from_below_the_tips_of_the_grass():
+    low = Meadow(60, distance_m=3, camera_m=0.4, yaw=np.radians(45), seed=1)
+    assert read_gauge(meadow(low)[0], outline(low)).reason is None
+
+
 def test_of_two_gauges_none_is_read():
     both = np.concatenate([hung(cut(25))[:, 250:800], hung(cut(50))[:, 250:800]], 1)
     seen = read_gauge(both)

@@ -242,3 +242,11 @@ def test_frames_without_georeference_have_places_of_their_own():
     (stranger,) = measured(nobodys)["waste.container"]
     assert stranger.position is None
     assert ":unregistered:earth:" not in stranger.asset
+
+
+def test_a_container_where_an_orthophoto_has_no_data_is_unknown():
+    seen = view([[90, 60, 170, 130]], [0])
+    valid = np.ones(seen.frame.pixels.shape[:2], bool)
+    assert measured(replace(seen, valid=valid))["waste.overflow"][0].value is not None
+    told = measured(replace(seen, valid=~valid))["waste.overflow"]
+    assert {(one.value, one.reason) for one in told} == {(None, "out_of_view")}

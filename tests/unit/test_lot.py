@@ -76,6 +76,8 @@ def told(places, look=DOUBTFUL, lorries=(), *, camera="cam"):
         camera=camera,
         frame=SimpleNamespace(pixels=np.full((100, 400, 3), 120, np.uint8), regions=()),
         private_zones=lambda moved: [],
+        valid=None,
+        hidden=np.zeros((100, 400), bool),
         detectors={"occupancy": SimpleNamespace(taken=lambda _, o: np.full(len(o), look))},
         observe=lambda *_, value=None, **__: value,
     )

@@ -8,7 +8,8 @@ import shapely
 from pyarrow import parquet
 
 from models.ground import Ground
-from services.map_files import geoparquet, parcels
+from services.geometry import Polygon
+from services.map_files import geojson, geoparquet, parcels
 from tests.orthophotos import EAST, NORTH, SITE
 from tests.told import seen
 
@@ -57,3 +58,20 @@ def test_an_asset_that_reaches_further_than_the_map_says_so(left, size_hw, beyon
     observed = seen(0).model_copy(update={"asset": SITE.assets[0].id})
     (feature,) = parcels(SITE, [observed], ground, size_hw)["features"]
     assert feature["properties"]["beyond_map"] is beyond
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_outer_rings_are_counter_clockwise_and_holes_clockwise_however_they_were_drawn(turned):
+    whole = shapely.box(-3.36, 47.74, -3.35, 47.75)
+    rings = [list(whole.exterior.coords), list(whole.buffer(-0.002).exterior.coords)]
+    rings = [ring[::-1] if turned else ring for ring in rings]
+    geometry = Polygon(type="Polygon", coordinates=rings)
+    assets = [SITE.assets[0].model_copy(update={"geometry": geometry})]
+    observed = seen(0).model_copy(update={"asset": assets[0].id})
+    ground = Ground((0.5, 0.0, EAST, 0.0, -0.5, NORTH), "EPSG:2154")
+    site = SITE.model_copy(update={"assets": assets})
+    collection = json.loads(geojson(parcels(site, [observed], ground, (200, 200))))
+    drawn = shapely.geometry.shape(collection["features"][0]["geometry"])
+    assert drawn.exterior.is_ccw
+    assert not drawn.interiors[0].is_ccw
+    assert drawn.equals(shapely.geometry.shape(geometry.model_dump(mode="json")))

@@ -7,7 +7,8 @@ import pytest
 
 from models.card import read_card
 from models.counting import standing_for
-from models.redaction import Region
+from models.frame import Frame
+from models.redaction import Region, redact
 from models.registration import Sight
 from services.occupancy_site import few_reach
 from services.outcome import described
@@ -50,6 +51,33 @@ def test_an_area_that_moved_beneath_a_covered_zone_is_unknown():
     assert said(beside, people(8), sight=moved(-20))["place", "occupancy.count"].value == 8
     cut = said(beside, people(8), sight=moved(-39))["place", "occupancy.count"]
     assert (cut.value, cut.reason) == (None, "occluded")
+
+
+ZONE = "[[0, 0], [60, 0], [60, 300], [0, 300]]"  # of `tests.counted.SITE`
+
+
+def by_night(zone, *, lit=0):
+    """What is said of a car park by night, behind a zone, with so many lit px at the top."""
+    where = site(
+        ("lot", "car-park", LOT, "{capacity: 20}"), edit=lambda text: text.replace(ZONE, zone)
+    )
+    seen = view(where)
+    pixels = np.random.default_rng(0).integers(0, 9, (300, 400, 3), np.uint8)
+    pixels[:lit] = np.random.default_rng(0).integers(60, 200, (lit, 400, 3), np.uint8)
+    zones = where.cameras[0].private_zones
+    original = Frame("cam/a.jpg", pixels, "cam", seen.frame.captured_at, "key")
+    frame = redact(original, (), redactor="none@0", zones=zones)
+    return {one.reason for one in occupancy.measure(replace(seen, frame=frame))}
+
+
+def test_the_grey_of_a_private_zone_is_no_light_by_night():
+    assert by_night("[[0, 0], [95, 0], [95, 300], [0, 300]]") == {"dark"}
+    assert by_night("[[100, 100], [180, 100], [100, 200]]", lit=90) == {"dark"}
+
+
+def test_an_area_that_lies_in_the_box_around_a_zone_and_not_in_the_zone_is_seen():
+    around = "[[0, 0], [400, 0], [400, 300], [380, 300], [380, 20], [0, 20]]"
+    assert by_night(around, lit=300) == {None}
 
 
 def covering(stall, label="plate"):

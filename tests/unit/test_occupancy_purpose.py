@@ -154,6 +154,24 @@ def test_an_area_that_a_moved_view_cuts_is_unknown_but_stalls_that_are_seen_coun
     assert (lot.value, lot.low, lot.high) == (0, 0, whole.high + 1)
 
 
+@pytest.mark.parametrize("px", [-3, -0.02, 0.02, 3])
+def test_what_the_border_cuts_counts_wherever_a_jitter_moves_the_outline(px):
+    queue = site(("queue", "queue", [[150, 300], [400, 300], [400, 100], [200, 100]], "{}"))
+    cars = [("car", 180, 230, 280, 300), ("car", 195, 140, 255, 190)]
+    jitter = Sight("seen", np.array([[1.0, 0, px], [0, 1, px]]), 99)
+    found = said(queue, cars, sight=jitter)["queue", "occupancy.count"]
+    assert found.value == 2
+    right, lower = np.array(found.evidence.polygon).max(0)
+    assert right >= 400
+    assert lower >= 300
+
+
+def test_private_zones_move_off_the_border_with_the_view():
+    jitter = Sight("seen", np.array([[1.0, 0, 3], [0, 1, -3]]), 99)
+    (zone,) = view(PARK, sight=jitter).private_zones(moved=True)
+    assert zone.tolist() == [[3, -3], [63, -3], [63, 297], [3, 297]]
+
+
 def judged(where, asset, condition, history):
     """Statuses and event types of a history of (minutes, boxes, options)."""
     found, quantity = [], CONDITIONS[condition].quantity

@@ -77,6 +77,20 @@ def test_a_pitch_that_would_always_be_in_use_or_never_is_refused(limits, field):
     site(("pitch", "pitch", LOT, "{taken: 0.94, freed: 0.1}"), ("P-0", "stall", LOT, limits))
 
 
+@pytest.mark.parametrize(
+    ("kind", "limits", "field"),
+    [
+        ("queue", "{capacity: 2, available: 0}", "available"),
+        ("stall", "{freed: 0}", "freed"),
+        ("stall", "{taken: 1}", "taken"),
+    ],
+)
+def test_a_limit_that_nothing_falls_under_or_reaches_is_refused(kind, limits, field):
+    (told,) = refused(("it", kind, LOT, limits))
+    assert told.startswith(f"s.yaml:23: assets[0].limits.{field}: ")
+    site(("it", "stall", LOT, "{available: 0.01, freed: 0.01, taken: 0.99}"))
+
+
 @pytest.mark.parametrize(("kind", "label"), [("pitch", "person"), ("queue", "vehicle")])
 def test_what_is_covered_is_not_counted(kind, label):
     head = f"redaction: {{cover: [face, {label}]}}\n" + HEAD.lstrip()

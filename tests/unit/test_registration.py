@@ -39,6 +39,16 @@ def test_a_nudged_camera_gets_its_outlines_moved(known, scale, degrees, x, y):
     assert known.change(pixels, sight, PLACE).edges < 0.1
 
 
+def test_the_grey_of_a_cover_is_no_light_by_night(known):
+    night = np.random.default_rng(0).integers(0, 9, street().shape, np.uint8)
+    night[:, :160] = 127
+    cover = Region((0, 0, 160, 480), "private_zone", 1.0)
+    assert known.find(night).state == "lost"
+    assert known.find(night, [cover]).state == "dark"
+    everything = Region((0, 0, 640, 480), "private_zone", 1.0)
+    assert known.find(street(), [everything]).state == "dark"
+
+
 @pytest.mark.parametrize("gain", [0.3, 0.6, 1.4])
 def test_light_is_no_change(known, gain):
     pixels = np.clip(street() * gain, 0, 255).astype(np.uint8)

@@ -44,6 +44,13 @@ def test_a_return_from_where_no_land_is_as_high_is_none(stray_m, tmp_path):
     assert told.valid.all()
 
 
+def test_returns_below_which_nobody_knows_the_ground_are_refused(tmp_path):
+    path = layers(tmp_path / "a.laz", [(3, 5)])
+    with pytest.raises(BadSurface, match="no bare ground is known") as refused:
+        PointCloud([path], [], PICTURE, HW)
+    assert refused.value.reason == "mismatch"
+
+
 def test_heights_in_feet_are_converted(tmp_path):
     path = layers(tmp_path / "a.las", [(0, 2), (10, 5)])
     file = laspy.read(path)

@@ -19,14 +19,23 @@ NOON = datetime(2026, 6, 12, 12, tzinfo=UTC)
 
 
 def observation(
-    minutes, value, *, low=None, high=None, reason=None, asset="urn:a", work=None, key="a.jpg"
+    minutes,
+    value,
+    *,
+    low=None,
+    high=None,
+    reason=None,
+    asset="urn:a",
+    work=None,
+    key="a.jpg",
+    unit="{person}",
 ):
     return Observation(
         work=work or str(minutes),
         asset=asset,
         quantity="occupancy.count",
         value=value,
-        unit="{person}",
+        unit=unit,
         low=low,
         high=high,
         reason=reason,
@@ -119,6 +128,23 @@ def test_between_two_quarters_nothing_is_known_of_those_without_pictures():
     ]
     assert [row for row in told if row.pictures] == quarters
     assert list(without_gaps([])) == []
+
+
+def test_a_wrong_clock_makes_no_million_rows():
+    week = 7 * 24 * 60
+    for gap, rows in ((week + 15, 4 * 24 * 7 + 2), (week + 30, 2), (26 * 365 * 24 * 60, 2)):
+        history = [observation(minutes, 4, low=4, high=4) for minutes in (-gap, 0)]
+        assert len(list(without_gaps(quarter_hours(history, "occupancy")))) == rows
+
+
+def test_a_density_keeps_its_digits_in_a_large_place():
+    history = [
+        observation(minutes, value, low=value, high=value, unit="{vehicle}/m2")
+        for minutes, value in ((0, 1.5234e-5), (5, 2.5e-5))
+    ]
+    quarters = quarter_hours(history, "occupancy")
+    (hour,) = day_profile(quarters, ZoneInfo("UTC"))
+    assert (quarters[0].mean, hour.mean) == (2.012e-5, 2.012e-5)
 
 
 def outcome(key, *observations):
