@@ -53,18 +53,8 @@ Outline = NDArray[np.float32]
 
 _SETTINGS = (
     (CELLS, CELL_CM, WIDTH_CM, PX_PER_CM, READABLE),
-    (
-        _MIN_CELLS,
-        _DARK_LEVEL,
-        _MOST_LEAN,
-        _LEAST_DOWN,
-        _AROUND,
-        _MORE_PX,
-        _SHADE,
-        _PAPER,
-        _NOISE,
-        _DIRT,
-    ),
+    (_MIN_CELLS, _DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _PAPER, _NOISE, _DIRT),
+    (_MOST_LEAN, _LEAST_DOWN),
     (_HEIGHT, _HALF),
 )
 MODEL = f"gauge@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"

@@ -108,7 +108,8 @@ class Raster:
             BadImage: damaged, truncated; no_georeference; unsupported_samples (anything but one,
                 three or four bands of 8 or 16 bits without sign, or more whose colours and near
                 infrared are named; bands named as anything else); block_too_large, where it cannot
-                be read by windows: rewrite it as a COG; too_many_pixels; too_coarse, where a px is larger than `COARSEST_M`.
+                be read by windows: rewrite it as a COG; too_many_pixels; too_coarse, where a px is
+                larger than `COARSEST_M`.
             StorageError: from `source`.
         """
         self.name = name
