@@ -69,7 +69,7 @@ def test_a_line_may_lie_a_little_beside_its_outline():
 
 
 @pytest.mark.parametrize(
-    ("limits", "field"), [("{taken: 0.95}", "taken"), ("{freed: 0.09}", "freed")]
+    ("limits", "field"), [("{taken: 0.98}", "taken"), ("{freed: 0.08}", "freed")]
 )
 def test_a_pitch_that_would_always_be_in_use_or_never_is_refused(limits, field):
     (told,) = refused(("pitch", "pitch", LOT, limits))
