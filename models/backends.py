@@ -7,6 +7,7 @@ how far the inputs of their layers reach; bf16 takes a third of the time of f32,
 it fall back to f32 by themselves; f32 serves reproducible tests.
 """
 
+import fcntl
 import importlib.util
 import os
 import tempfile
@@ -189,7 +190,14 @@ def _openvino(path: Path, precision: Precision) -> Run:
         "NUM_STREAMS": 1,
         "CACHE_DIR": str(path.parent / "openvino"),
     }
-    network = core.compile_model(path, "CPU", options)
+
+    def compiled(model: Any) -> Any:
+        """One process at a time: what another is writing to the cache reads as damaged."""
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return core.compile_model(model, "CPU", options)
+
+    network = compiled(path)
     outputs = range(len(network.outputs))
     any_shape = network.create_infer_request()
     own: dict[tuple[int, ...], Any] = {}
@@ -201,7 +209,7 @@ def _openvino(path: Path, precision: Precision) -> Run:
         if shape not in own and seen[shape] >= _OFTEN and len(own) < _MAX_SHAPES:
             model = core.read_model(path)
             model.reshape(list(shape))
-            own[shape] = core.compile_model(model, "CPU", options).create_infer_request()
+            own[shape] = compiled(model).create_infer_request()
         return own.get(shape, any_shape)
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
