@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.light import DARK_LEVEL
 from models.markers import (
     CELL_CM,
     CELLS,
@@ -33,7 +34,6 @@ from models.markers import (
 from models.redaction import Region
 
 _MIN_CELLS = 3
-_DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _MOST_LEAN = math.tan(math.radians(30))  # to the side, as the picture shows it
 _LEAST_DOWN = -0.1  # a camera looks down at the foot, unless the gauge has fallen on its back
 _AROUND = 0.15  # of an outline's longer side, searched around it
@@ -53,7 +53,7 @@ Outline = NDArray[np.float32]
 
 _SETTINGS = (
     (CELLS, CELL_CM, WIDTH_CM, PX_PER_CM, READABLE),
-    (_MIN_CELLS, _DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _PAPER, _NOISE, _DIRT),
+    (_MIN_CELLS, DARK_LEVEL, _AROUND, _MORE_PX, _SHADE, _PAPER, _NOISE, _DIRT),
     (_MOST_LEAN, _LEAST_DOWN),
     (_HEIGHT, _HALF),
 )
@@ -156,7 +156,7 @@ def look(
     grey, corner = _searched(pixels, outline)
     if not grey.size:
         return _unknown("out_of_view")
-    if grey.mean() < _DARK_LEVEL:
+    if grey.mean() < DARK_LEVEL:
         return _unknown("dark")
     boxes = [np.asarray(region.box) - np.tile(corner, 2) for region in covers]
     found = find_gauge(grey, boxes)

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.light import DARK_LEVEL
 from models.redaction import Region
 
-_DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _BLANK = 0.004  # change of brightness from px to px, as a share, under which nothing is seen
 _EDGE_PX = 2.0  # blur before edges are taken: finer ones are the sensor's noise
 _STRONG = 0.9  # quantile of edges: stronger ones are shadows and things lying there
@@ -24,7 +24,7 @@ _GREY = 0.02  # logarithm of green to red and blue under which a picture has no 
 # What lawns gain from 4 to about 25 cm, in logarithms, as training/scenes draws them; weights.
 _UPRIGHT, _GREENER = 0.25, 0.11
 _BY_EDGES = 0.8
-_SETTINGS = (_DARK_LEVEL, _BLANK, _EDGE_PX, _STRONG, _GREY, _UPRIGHT, _GREENER, _BY_EDGES)
+_SETTINGS = (DARK_LEVEL, _BLANK, _EDGE_PX, _STRONG, _GREY, _UPRIGHT, _GREENER, _BY_EDGES)
 MODEL = f"growth@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
 """name@digest of all that decides the index."""
 
@@ -83,7 +83,7 @@ def growth_index(
     lawn = (inside & free) > 0
     if not lawn.any():
         return Growth(None, "out_of_view")
-    if min(now[lawn].mean(), mown[lawn].mean()) < _DARK_LEVEL:
+    if min(now[lawn].mean(), mown[lawn].mean()) < DARK_LEVEL:
         return Growth(None, "dark")
     edges = [_upright(picture, lawn) for picture in (mown, now)]
     if edges[0] is None or edges[1] is None:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.light import DARK_LEVEL, level
 from models.redaction import Region
 
 Pixels = NDArray[np.uint8]
@@ -26,14 +27,13 @@ _RATIO = 0.8  # of the best to the second best match (Lowe, IJCV 2004, section 7
 _MISS = 0.004  # of the diagonal, that a matched corner may lie off
 _MIN_MATCHES = 14  # that agree on one movement; chance gives up to eight
 _MAX_SHIFT = 0.1  # of the diagonal, at any corner of the picture
-_DARK_LEVEL = 14.0  # mean of 0 to 255 under which nothing can be said
 _PATCH_PX, _CELL_PX, _TURNS = 96, 16, 9
 _AROUND = 0.25  # of an outline's sides, looked at around it
 _FAINT = 0.15  # of the mean contrast of a patch: weaker blocks hardly count
 _NOISE = 10.0  # of 0 to 255, added to levels: in the dark colours are noise
 _TINTED = 0.25  # of the logarithm of a colour channel over the mean of all: another colour
 _SETTINGS = (
-    (_LONG_PX, _CORNERS, _RATIO, _MISS, _MIN_MATCHES, _MAX_SHIFT, _DARK_LEVEL),
+    (_LONG_PX, _CORNERS, _RATIO, _MISS, _MIN_MATCHES, _MAX_SHIFT, DARK_LEVEL),
     (_PATCH_PX, _CELL_PX, _TURNS, _AROUND, _FAINT, _NOISE, _TINTED),
 )
 MODEL = f"registration@{hashlib.sha256(repr(_SETTINGS).encode()).hexdigest()[:16]}"
@@ -107,7 +107,7 @@ class KnownView:
 
     def find(self, pixels: Pixels, covers: Sequence[Region] = ()) -> Sight:
         """Look for the view in uint8 (H, W, 3) RGB pixels; what is covered there does not count."""
-        if _level(pixels, covers) < _DARK_LEVEL:
+        if level(pixels, _free(pixels, covers)) < DARK_LEVEL:
             return Sight("dark", None, 0)
         scale = self._size_wh[0] / pixels.shape[1], self._size_wh[1] / pixels.shape[0]
         boxes = [np.multiply(region.box, (*scale, *scale)) for region in covers]
@@ -150,12 +150,12 @@ class KnownView:
         return Change(min(edges), min(known, default=None))
 
 
-def _level(pixels: Pixels, covers: Sequence[Region]) -> float:
-    """Mean of what no cover hides, whose grey would be light by night; 0 where all is hidden."""
-    free = np.ones(pixels.shape[:2], np.uint8)
+def _free(pixels: Pixels, covers: Sequence[Region]) -> NDArray[np.bool_]:
+    """What (H, W) no cover hides, whose grey would be light by night."""
+    free = np.ones(pixels.shape[:2], bool)
     for x1, y1, x2, y2 in (region.box for region in covers):
-        free[max(y1, 0) : y2, max(x1, 0) : x2] = 0
-    return float(np.mean(cv2.mean(pixels, free)[:3]))
+        free[max(y1, 0) : y2, max(x1, 0) : x2] = False
+    return free
 
 
 def _corners(pixels: Pixels, covers: Sequence[Floats]) -> tuple[NDArray[np.float32], Pixels]:

@@ -59,12 +59,12 @@ def stalls(
         looks = np.full(len(places), _NO_LOOK, np.float32)
     else:
         looks = cast(OccupancyDetector, view.detectors["occupancy"]).taken(view.frame, outlines)
-    covered, unseen = covers(view), view.hidden
+    covered = covers(view)
     seen = []
     for outline, look in zip(outlines, looks.tolist(), strict=True):
         box, hidden = evidence(outline, vehicles)
         blind = share_in(outline, covered) > _HIDDEN
-        reason = nothing or dark(view.frame.pixels, outline, valid=view.valid, hidden=unseen)
+        reason = nothing or dark(view.frame.pixels, outline, valid=view.valid, hidden=view.hidden)
         seen.append((_NO_LOOK if blind else look, box, hidden or blind, reason))
     clear = [terms(look, box) for look, box, hidden, reason in seen if not (hidden or reason)]
     # From above it stays: there the detector misses too many vehicles to teach anything.

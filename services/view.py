@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import Literal, Protocol
 
@@ -32,7 +33,7 @@ _OTHER_SHAPE = 0.02  # of the ratio of width to height; codecs cut off some rows
 _CELLS = 16  # along the longer side of a view: something that stands about a container's width off
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class View(Observing):
     """One redacted image of a site with what the detectors found in it.
 
@@ -117,7 +118,7 @@ class View(Observing):
         rings = rings_from_above(asset, self.frame.ground, self.frame.gsd_m)
         return [ring.astype(np.float32) for ring in rings[1:]]
 
-    @property
+    @cached_property
     def hidden(self) -> NDArray[np.bool_]:
         """Which px (H, W) say nothing of the place: covered by redaction, or without data."""
         height, width = self.frame.pixels.shape[:2]

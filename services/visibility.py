@@ -5,8 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Polygon, box, make_valid
 
-DARK_LEVEL = 14.0
-"""Mean of 0 to 255 under which nothing can be said."""
+from models.light import DARK_LEVEL, level
 
 # Fog, or a wall before the lens: of a picture's blocks all but a tenth have a smaller standard
 # deviation. Of 144 real pictures none has; with fog that lets a tenth of their light through all.
@@ -19,7 +18,7 @@ def blank(pixels: NDArray[np.uint8], hidden: NDArray[np.bool_] | None = None) ->
 
     What is `hidden` (H, W) is no light: the grey of a private zone is as bright by night.
     """
-    if _level(pixels, np.ones(pixels.shape[:2], bool) if hidden is None else ~hidden) < DARK_LEVEL:
+    if level(pixels, np.ones(pixels.shape[:2], bool) if hidden is None else ~hidden) < DARK_LEVEL:
         return "dark"
     height, width = pixels.shape[:2]
     size_wh = [max(1, side * _LOOKED_AT_PX // max(height, width)) for side in (width, height)]
@@ -65,9 +64,4 @@ def dark(
         return "out_of_view"
     if hidden is not None:
         shown &= ~hidden[part]
-    return "dark" if shown.any() and _level(pixels[part], shown) < DARK_LEVEL else None
-
-
-def _level(pixels: NDArray[np.uint8], where: NDArray[np.bool_]) -> float:
-    """Mean of the pixels there, 0 where there are none."""
-    return float(np.mean(cv2.mean(pixels, where.astype(np.uint8))[:3]))
+    return "dark" if shown.any() and level(pixels[part], shown) < DARK_LEVEL else None

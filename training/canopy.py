@@ -109,7 +109,7 @@ def figures(data: Path, split: str, detector: VegetationDetector) -> dict[str, d
     """Figures by region, and of covers.
 
     Heights are those of the highest of 3 × 3 cells, or of single cells. Those that are not
-    registered (`training.registration`) are of what was delivered: heights known perfectly, but as
+    registered (`training.leaning`) are of what was delivered: heights known perfectly, but as
     far off as these are, would be wrong by as much.
 
     Args:

@@ -69,35 +69,28 @@ def read_piece(folder: Path, row: Row) -> Measured:
     )
 
 
-def mosaic(folder: Path, rows: list[Row]) -> tuple[Measured, dict[str, tuple[int, int]]]:
-    """All pieces of a region on one grid, and where each begins, by its picture."""
+def mosaic(folder: Path, rows: list[Row]) -> tuple[Measured, dict[str, tuple[slice, slice]]]:
+    """All pieces of a region on one grid, and where each lies, by its picture."""
+    pieces = {row["rgb"]: read_piece(folder, row) for row in rows}
     corners = {}
     for row in rows:
         with rasterio.open(folder / row["height"]) as raster:
             at = raster.transform
             corners[row["rgb"]] = round(at.f / at.e), round(at.c / at.a)
     first = [min(corner[i] for corner in corners.values()) for i in (0, 1)]
-    begins = {name: (top - first[0], left - first[1]) for name, (top, left) in corners.items()}
-    pieces = {row["rgb"]: read_piece(folder, row) for row in rows}
-    height, width = (
-        max(begins[name][i] + piece.metres.shape[i] for name, piece in pieces.items())
-        for i in (0, 1)
-    )
-    whole = Measured(
-        np.zeros((height, width, 3), np.uint8),
-        np.full((height, width), np.nan, np.float32),
-        np.full((height, width), NOTHING, np.uint8),
-    )
+    places = {}
     for name, piece in pieces.items():
-        here = place(begins[name], piece.metres.shape)
-        whole.pixels[here], whole.metres[here], whole.kinds[here] = piece
-    return whole, begins
-
-
-def place(begin: tuple[int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Where a piece of this shape lies that begins there."""
-    top, left = begin
-    return slice(top, top + shape[0]), slice(left, left + shape[1])
+        (top, left), (height, width) = np.subtract(corners[name], first), piece.metres.shape
+        places[name] = slice(top, top + height), slice(left, left + width)
+    size = tuple(max(place[i].stop for place in places.values()) for i in (0, 1))
+    whole = Measured(
+        np.zeros((*size, 3), np.uint8),
+        np.full(size, np.nan, np.float32),
+        np.full(size, NOTHING, np.uint8),
+    )
+    for name, here in places.items():
+        whole.pixels[here], whole.metres[here], whole.kinds[here] = pieces[name]
+    return whole, places
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

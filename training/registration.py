@@ -158,7 +158,7 @@ def _sun(blocks: Sequence["_Block"], leans: Sequence[Sequence[Lean]], suns: Sequ
 
 
 class _Block:
-    """A square of a picture, beside what may be shown there."""
+    """A square of a picture, beside what may be shown there; to be lit before it tells anything."""
 
     def __init__(self, wide: Measured, side: int, row: int, column: int):
         self._side = side // _COARSER
@@ -180,12 +180,12 @@ class _Block:
         self._seen = np.asarray(small).any(2)
         self._features = np.dstack([colours, np.sqrt(np.maximum(rough, 0))])[self._seen]
         self._all = _entropy(self._features) if self._seen.mean() >= 0.5 else 0.0
-        self.light(_SUNS[0])
 
     def light(self, sun: Sun) -> None:
         """Let the sun shine from there: degrees, see `shadows`."""
         height, width = self._standing.shape
-        small = shadows(self._standing[::2, ::2], *sun, cell_m=2 * GRID_M).astype(np.uint8)
+        coarse = self._standing[::_COARSER, ::_COARSER]
+        small = shadows(coarse, *sun, cell_m=_COARSER * GRID_M).astype(np.uint8)
         dark = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         kinds = 2 * np.minimum(self._of, BUILDING) + dark
         self._kinds = kinds.ravel()[self._high]

@@ -22,7 +22,6 @@ from training.lidar import (
     Measured,
     Row,
     mosaic,
-    place,
     read_labels,
     read_picture,
     read_piece,
@@ -101,16 +100,14 @@ def find_leans(data: Path) -> None:
 
 def _laid_over(folder: Path, rows: list[Row], field: Field) -> dict[str, Measured]:
     """The pieces of a region with what each picture shows, also of what stands beyond it."""
-    whole, begins = mosaic(folder, rows)
+    whole, places = mosaic(folder, rows)
     seen = leaning.shown(whole.standing(), field)
     metres = np.where(seen >= 0, whole.metres.ravel()[seen], np.nan).astype(np.float32)
     kinds = np.where(seen >= 0, whole.kinds.ravel()[seen], NOTHING).astype(np.uint8)
-    found = {}
-    for row in rows:
-        pixels = read_picture(folder / row["rgb"])
-        here = place(begins[row["rgb"]], pixels.shape)
-        found[row["rgb"]] = Measured(pixels, metres[here], kinds[here])
-    return found
+    return {
+        name: Measured(np.ascontiguousarray(whole.pixels[here]), metres[here], kinds[here])
+        for name, here in places.items()
+    }
 
 
 def _land(piece: Measured, row: Row, raw: bool) -> Land:

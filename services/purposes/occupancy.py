@@ -32,7 +32,6 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Geod
 from shapely.geometry import shape
-from shapely.geometry.polygon import orient
 
 from models.counting import MISSED, count, count_found, kinds
 from models.detections import Detections
@@ -90,8 +89,7 @@ def judgement(limits: Mapping[str, float]) -> Mapping[str, judge.Limits]:
 def measure(view: View) -> list[Observation]:
     """The observations that one view supports."""
     found, assets = countable(view), view.assets("occupancy")
-    hidden = view.hidden
-    unseen = view.unseen or blank(view.frame.pixels, hidden)
+    unseen = view.unseen or blank(view.frame.pixels, view.hidden)
     nothing = {group: _coarse(view, group) or unseen for group in found}
     marked = [(asset, outline) for asset, outline in assets if asset.kind == "stall"]
     observations = list(stalls(view, marked, found["vehicle"], nothing["vehicle"]))
@@ -105,7 +103,7 @@ def measure(view: View) -> list[Observation]:
                 outline,
                 0 if mine else _SHOWN,
                 valid=view.valid,
-                hidden=hidden,
+                hidden=view.hidden,
             )
             observations += _area(view, asset, outline, found, mine, why)
     return observations
@@ -215,8 +213,9 @@ def _area_m2(view: View, asset: Asset) -> float | None:
         private = share_in(outline, zones)
     if asset.geometry.type != "Polygon":
         return None
+    place = shape(asset.geometry.model_dump())
     # By the turn of its ring a hole is added or taken away.
-    area, _ = _GEOD.geometry_area_perimeter(orient(shape(asset.geometry.model_dump())))
+    area, _ = _GEOD.geometry_area_perimeter(shapely.orient_polygons(place))
     return max(area * (1 - private), 1.0)
 
 
